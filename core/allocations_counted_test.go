@@ -1,0 +1,5 @@
+//go:build !race && !packetdebug
+
+package core
+
+const countsAllocations = true

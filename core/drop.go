@@ -1,0 +1,174 @@
+package core
+
+import "fmt"
+
+// DropCause names the reason why a packet was dropped. Every packet that the network layer does not hand on is counted
+// under exactly one, see Drops; what a transport drops is in its own counters.
+type DropCause uint8
+
+// What can be wrong with a frame.
+const (
+	DropFrameTruncated DropCause = iota // shorter than its link header
+	DropFrameSource                     // the source is a group address
+	DropOtherHost                       // unicast to another station
+	DropIEEE8023                        // IEEE 802.3 length instead of an EtherType
+	DropVLAN                            // carries an IEEE 802.1Q tag
+	DropEtherType                       // a protocol that the stack does not speak
+	DropVersion                         // the version field contradicts the EtherType, or is neither 4 nor 6
+
+	// What can be wrong with an ARP packet.
+	DropARPMalformed // truncated, or not about Ethernet and IPv4
+	DropARPSource    // the sender's addresses cannot be a station's
+	DropARPTarget    // asks or tells about an address that does not concern the stack
+
+	// What can be wrong with an IP header.
+	DropTruncated          // shorter than its headers say or need
+	DropHeaderLength       // the length fields contradict each other
+	DropHeaderChecksum     // IPv4: the header checksum is wrong
+	DropOptions            // IPv4: the options are malformed
+	DropSourceRoute        // IPv4: the source route has further hops
+	DropMartianSource      // a source that no packet may have here
+	DropMartianDestination // a destination that no packet may have here
+	DropOwnSource          // came from outside with one of the stack's own addresses as source
+	DropNotOurs            // to an address or group that is not the stack's; it does not forward
+	DropLinkGroup          // IPv4: unicast inside a link-layer broadcast or multicast
+	DropFragment           // a fragment: there is no reassembly yet
+	DropJumbogram          // IPv6: a payload above 65,535 octets
+
+	// What can be wrong with IPv6 extension headers.
+	DropExtension       // truncated or malformed
+	DropExtensionOrder  // hop-by-hop options other than first
+	DropExtensionCount  // more headers or options than Limits allow
+	DropExtensionOption // an unknown option says that the packet is to be discarded
+	DropRoutingHeader   // a routing header with segments left
+	DropUnspecifiedIPv6 // the unspecified source with another protocol than ICMPv6
+	DropUnknownProtocol // a protocol that the stack does not speak
+	DropGroupTCP        // TCP to a broadcast or multicast address
+	DropNoNextHeader    // IPv6: nothing follows the headers
+
+	// What can be wrong with ICMP.
+	DropICMPMalformed // truncated or contradictory
+	DropICMPChecksum  // the checksum is wrong
+	DropICMPType      // a type or code that the stack does not act on
+	DropICMPGroup     // an echo request to a broadcast address
+	DropICMPReply     // an echo reply that nobody waits for
+	DropICMPQuote     // an error that does not quote enough, or nothing that the stack could have sent
+	DropNDHopLimit    // neighbour discovery from beyond the link
+	DropNDMalformed   // neighbour discovery that RFC 4861 calls invalid
+	DropNDTarget      // neighbour discovery about an address that does not concern the stack
+
+	// Why a packet did not leave.
+	DropNoRoute          // no route to its destination, or no interface for it
+	DropTooBig           // larger than the link's MTU
+	DropControlQueue     // the interface's control queue was full
+	DropNeighbourQueue   // the queue for the neighbour was full, or the neighbour forgotten while they waited
+	DropNeighbourFailed  // the neighbour did not answer
+	DropDevice           // the device refused it
+	DropInterfaceRemoved // its interface was removed meanwhile, or the stack closed
+
+	numDropCauses
+)
+
+// effect is which of the MIB's counters a dropped packet falls under.
+type effect uint8
+
+const (
+	noEffect effect = iota // not an IP packet (yet), or delivered to a protocol that counts it
+	headerError
+	addressError
+	unknownProtocol
+	truncated
+	inDiscard
+	outDiscard
+	outNoRoute
+)
+
+var dropCauses = [numDropCauses]struct {
+	name   string
+	effect effect
+}{
+	DropFrameTruncated:     {"frame truncated", noEffect},
+	DropFrameSource:        {"frame from a group address", noEffect},
+	DropOtherHost:          {"frame to another station", noEffect},
+	DropIEEE8023:           {"IEEE 802.3 frame", noEffect},
+	DropVLAN:               {"IEEE 802.1Q frame", noEffect},
+	DropEtherType:          {"unknown EtherType", noEffect},
+	DropVersion:            {"wrong IP version", headerError},
+	DropARPMalformed:       {"malformed ARP", noEffect},
+	DropARPSource:          {"impossible ARP sender", noEffect},
+	DropARPTarget:          {"ARP about others", noEffect},
+	DropTruncated:          {"truncated", truncated},
+	DropHeaderLength:       {"contradictory length", headerError},
+	DropHeaderChecksum:     {"wrong header checksum", headerError},
+	DropOptions:            {"malformed IPv4 options", headerError},
+	DropSourceRoute:        {"source route", addressError},
+	DropMartianSource:      {"martian source", addressError},
+	DropMartianDestination: {"martian destination", addressError},
+	DropOwnSource:          {"own address as source", addressError},
+	DropNotOurs:            {"not to this host", addressError},
+	DropLinkGroup:          {"unicast in a link-layer broadcast", addressError},
+	DropFragment:           {"fragment", noEffect},
+	DropJumbogram:          {"jumbogram", headerError},
+	DropExtension:          {"malformed extension header", headerError},
+	DropExtensionOrder:     {"misplaced hop-by-hop options", headerError},
+	DropExtensionCount:     {"too many extension headers or options", headerError},
+	DropExtensionOption:    {"unknown option that discards", headerError},
+	DropRoutingHeader:      {"routing header with segments left", headerError},
+	DropUnspecifiedIPv6:    {"unspecified source", addressError},
+	DropUnknownProtocol:    {"unknown protocol", unknownProtocol},
+	DropGroupTCP:           {"TCP to a group", inDiscard},
+	DropNoNextHeader:       {"no next header", inDiscard},
+	DropICMPMalformed:      {"malformed ICMP", noEffect},
+	DropICMPChecksum:       {"wrong ICMP checksum", noEffect},
+	DropICMPType:           {"unknown ICMP type", noEffect},
+	DropICMPGroup:          {"echo request to a broadcast address", noEffect},
+	DropICMPReply:          {"unexpected echo reply", noEffect},
+	DropICMPQuote:          {"ICMP error about nothing of ours", noEffect},
+	DropNDHopLimit:         {"neighbour discovery from beyond the link", noEffect},
+	DropNDMalformed:        {"invalid neighbour discovery", noEffect},
+	DropNDTarget:           {"neighbour discovery about others", noEffect},
+	DropNoRoute:            {"no route", outNoRoute},
+	DropTooBig:             {"larger than the MTU", outDiscard},
+	DropControlQueue:       {"control queue full", outDiscard},
+	DropNeighbourQueue:     {"neighbour queue full", noEffect},
+	DropNeighbourFailed:    {"neighbour unreachable", outDiscard},
+	DropDevice:             {"refused by the device", outDiscard},
+	DropInterfaceRemoved:   {"interface removed", outDiscard},
+}
+
+// String is the cause in a few words of plain English.
+func (c DropCause) String() string {
+	if c >= numDropCauses {
+		return fmt.Sprintf("drop cause %d", uint8(c))
+	}
+	return dropCauses[c].name
+}
+
+// Drops counts the dropped packets by cause: drops[core.DropVLAN] is how many carried an IEEE 802.1Q tag.
+type Drops [numDropCauses]uint64
+
+// Total is the number of packets dropped, whatever the cause.
+func (d Drops) Total() uint64 {
+	var total uint64
+	for _, n := range d {
+		total += n
+	}
+	return total
+}
+
+// String lists the causes that have occurred.
+func (d Drops) String() string {
+	s := ""
+	for cause, n := range d {
+		if n > 0 {
+			if s != "" {
+				s += ", "
+			}
+			s += fmt.Sprintf("%s %d", DropCause(cause), n)
+		}
+	}
+	if s == "" {
+		return "none"
+	}
+	return s
+}

@@ -1,0 +1,402 @@
+package core
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/smolnet/smolnet/core/ip"
+	"github.com/smolnet/smolnet/core/neighbour"
+	"github.com/smolnet/smolnet/core/packet"
+	"github.com/smolnet/smolnet/core/route"
+	"github.com/smolnet/smolnet/core/storage"
+	"github.com/smolnet/smolnet/core/wire"
+	"github.com/smolnet/smolnet/dev"
+)
+
+// Interface is one of a stack's interfaces: what is between the stack and a device, or the built-in loopback, which
+// has none.
+type Interface struct {
+	stack    *Stack
+	index    int32
+	name     string
+	device   dev.Device // nil: the loopback
+	medium   dev.Medium
+	mtu      int
+	hardware wire.HardwareAddr
+	ipv6     bool
+	removed  bool
+
+	// What the device takes care of.
+	checksum                   dev.Checksums
+	segmentsTCPv4, segmentsTCP bool // of IPv4, and of IPv6
+	fillsIPv4, verifiesIPv4    bool
+
+	addresses    []netip.Prefix
+	broadcastsv4 []uint32 // of the addresses' subnets
+	groups       []group
+	neighbours   *neighbour.Cache // nil unless Ethernet
+
+	// Where packets come from, as the transports see it: what is sent by these is routed by its destination.
+	arrivalv4, arrivalv6 path
+
+	control storage.Queue // packets ready for the device
+	line    line          // endpoints that have something to send
+	burst   int           // packets of the control queue that have left since an endpoint's last turn
+
+	batch    []*packet.Packet // what Poll sends
+	outgoing []*packet.Packet // of batch, what the device had no room for
+	stuck    bool             // the device was full
+	broken   error            // why Poll receives nothing more
+
+	counters InterfaceCounters
+}
+
+// group is a multicast group that the interface belongs to, for as many reasons as references.
+type group struct {
+	addr       netip.Addr
+	references int
+}
+
+// Index is the interface's number: 1 for the loopback, and more for others. It is never used for another interface.
+func (l *Interface) Index() int32 { return l.index }
+
+// Name is the interface's name.
+func (l *Interface) Name() string { return l.name }
+
+// Device is what carries the interface's packets; nil for the loopback.
+func (l *Interface) Device() dev.Device { return l.device }
+
+// MTU is the largest IP packet, in octets, that the interface sends.
+func (l *Interface) MTU() int { return l.mtu }
+
+// HardwareAddr is the interface's address on an Ethernet; zero on other media.
+func (l *Interface) HardwareAddr() wire.HardwareAddr { return l.hardware }
+
+// Addresses returns the interface's own addresses, each with the prefix of its network, in the order in which they
+// were added.
+func (l *Interface) Addresses() []netip.Prefix { return slices.Clone(l.addresses) }
+
+// Neighbours is the interface's neighbour cache; nil unless its medium is Ethernet.
+func (l *Interface) Neighbours() *neighbour.Cache { return l.neighbours }
+
+// Interfaces returns the stack's interfaces by index, the loopback first.
+func (s *Stack) Interfaces() []*Interface { return slices.Clone(s.interfaces) }
+
+// Interface returns the interface of the given index, or nil.
+func (s *Stack) Interface(index int32) *Interface {
+	for _, l := range s.interfaces {
+		if l.index == index {
+			return l
+		}
+	}
+	return nil
+}
+
+// AddInterface adds an interface, and tells its link of its addresses. The error wraps ErrConfig, and names the value
+// that is wrong; nothing has changed then.
+func (s *Stack) AddInterface(now time.Time, config InterfaceConfig) (*Interface, error) {
+	t := s.enter(now)
+	if s.closed {
+		return nil, errors.New("core: the stack is closed")
+	}
+	name := config.Name
+	if name == "" {
+		name = fmt.Sprintf("if%d", s.lastIndex+1)
+	}
+	fail := func(format string, args ...any) error {
+		return fmt.Errorf("core: interface %q: %w: %w", name, ErrConfig, fmt.Errorf(format, args...))
+	}
+	if len(s.interfaces)-1 >= s.limits.Interfaces {
+		return nil, fail("it would exceed Limits.Interfaces, %d", s.limits.Interfaces)
+	}
+	if slices.ContainsFunc(s.interfaces, func(l *Interface) bool { return l.name == name }) {
+		return nil, fail("there is one of this name")
+	}
+	if config.Device == nil {
+		return nil, fail("it has no device")
+	}
+	for _, other := range s.interfaces {
+		if sameDevice(other.device, config.Device) {
+			return nil, fail("its device is already attached to interface %q", other.name)
+		}
+	}
+	l, err := s.newInterface(name, &config)
+	if err != nil {
+		return nil, fail("%w", err)
+	}
+	addresses := config.Addresses
+	if l.ipv6 && l.medium == dev.Ethernet && !slices.ContainsFunc(addresses, isLinkLocalv6) {
+		addresses = append(slices.Clone(addresses), netip.PrefixFrom(eui64(l.hardware), 64))
+	}
+	s.lastIndex++
+	s.interfaces = append(s.interfaces, l)
+	for _, address := range addresses {
+		if err := l.addAddress(address); err != nil {
+			s.withdraw(l)
+			return nil, fail("%w", err)
+		}
+	}
+	for _, r := range config.Routes {
+		if r.Link == 0 {
+			r.Link = l.index
+		}
+		if err := l.addRoute(r); err != nil {
+			s.withdraw(l)
+			return nil, fail("%w", err)
+		}
+	}
+	for _, address := range l.addresses {
+		l.announce(t, address.Addr())
+	}
+	return l, nil
+}
+
+// newInterface makes an interface without addresses, which is not yet one of the stack's.
+func (s *Stack) newInterface(name string, config *InterfaceConfig) (*Interface, error) {
+	caps := config.Device.Capabilities()
+	l := &Interface{stack: s, index: s.lastIndex + 1, name: name, device: config.Device, medium: caps.Medium, mtu: caps.MTU}
+	switch {
+	case caps.Medium != dev.Ethernet && caps.Medium != dev.IP:
+		return nil, fmt.Errorf("the stack does not speak %v (medium %d)", caps.Medium, caps.Medium)
+	case caps.MTU < minMTU || caps.MTU > maxMTU:
+		return nil, fmt.Errorf("the device's MTU %d is not between %d and %d", caps.MTU, minMTU, maxMTU)
+	case config.MTU != 0 && (config.MTU < minMTU || config.MTU > caps.MTU):
+		return nil, fmt.Errorf("MTU %d is not between %d and the device's, %d", config.MTU, minMTU, caps.MTU)
+	case config.MTU != 0:
+		l.mtu = config.MTU
+	}
+	l.ipv6 = !config.NoIPv6 && l.mtu >= wire.IPv6MinMTU
+	l.attach(caps)
+	if l.medium != dev.Ethernet {
+		if !config.HardwareAddr.IsZero() {
+			return nil, fmt.Errorf("hardware address %v on a device of medium %v", config.HardwareAddr, l.medium)
+		}
+		return l, nil
+	}
+	var err error
+	if l.hardware, err = s.hardwareAddr(config.HardwareAddr, caps.HardwareAddr); err != nil {
+		return nil, err
+	}
+	l.neighbours, err = neighbour.New(s.neighbourConfig(l))
+	return l, err
+}
+
+// MTUs: the least that IPv4 can do with, by RFC 791 section 3.2, and the longest packet.
+const (
+	minMTU = 68
+	maxMTU = wire.IPv4MaxLen
+)
+
+// attach takes note of what the device does.
+func (l *Interface) attach(caps dev.Capabilities) {
+	l.checksum = caps.Checksum
+	l.segmentsTCPv4, l.segmentsTCP = caps.SegmentTCP4, caps.SegmentTCP6
+	l.fillsIPv4 = caps.Checksum.IPv4&dev.ChecksumTx != 0
+	l.verifiesIPv4 = caps.Checksum.IPv4&dev.ChecksumRx != 0
+	l.arrivalv4 = path{stack: l.stack, link: l, nextHop: netip.IPv4Unspecified(), generation: unroutable}
+	l.arrivalv6 = path{stack: l.stack, link: l, nextHop: netip.IPv6Unspecified(), generation: unroutable}
+}
+
+// hardwareAddr chooses between the configured address, the device's own, and a random one.
+func (s *Stack) hardwareAddr(configured, own wire.HardwareAddr) (wire.HardwareAddr, error) {
+	addr := configured
+	if addr.IsZero() {
+		addr = own
+	}
+	if addr.IsMulticast() {
+		return addr, fmt.Errorf("hardware address %v is a group's", addr)
+	}
+	if !addr.IsZero() {
+		return addr, nil
+	}
+	if _, err := io.ReadFull(s.rand, addr[:]); err != nil {
+		return addr, fmt.Errorf("reading random octets for a hardware address: %w", err)
+	}
+	addr[0] = addr[0]&^1 | 2 // an individual address, locally administered
+	return addr, nil
+}
+
+func sameDevice(a, b dev.Device) bool {
+	kind := reflect.TypeOf(a)
+	return a != nil && kind == reflect.TypeOf(b) && kind.Comparable() && a == b
+}
+
+// RemoveInterface removes an interface with its addresses and routes, and drops what waits to leave by it. Its device
+// is free to be used otherwise. The error, which wraps ErrConfig, says that it is the loopback or none of the
+// stack's.
+func (s *Stack) RemoveInterface(now time.Time, l *Interface) error {
+	s.enter(now)
+	if l == s.loopback || !slices.Contains(s.interfaces, l) {
+		return fmt.Errorf("core: interface %q: %w: it cannot be removed", l.name, ErrConfig)
+	}
+	s.remove(l)
+	return nil
+}
+
+// remove takes l from the stack, with all that there is of it.
+func (s *Stack) remove(l *Interface) {
+	s.interfaces = slices.DeleteFunc(s.interfaces, func(other *Interface) bool { return other == l })
+	l.removed = true
+	s.routes.RemoveLink(l.index)
+	s.addressesChanged()
+	if l.neighbours != nil {
+		l.neighbours.Close()
+	}
+	for p := l.control.Pop(); p != nil; p = l.control.Pop() {
+		l.drop(DropInterfaceRemoved, p)
+	}
+	for _, p := range l.outgoing {
+		l.drop(DropInterfaceRemoved, p)
+	}
+	l.outgoing = nil
+	for l.line.first != nil {
+		sender := l.line.pop()
+		if l != s.loopback {
+			s.loopback.line.push(sender) // from where its packets go wherever they are routed
+		}
+	}
+	counters := l.Counters()
+	s.rest.add(&counters)
+	l.device = nil
+}
+
+// withdraw undoes what AddInterface has done for an interface that cannot be.
+func (s *Stack) withdraw(l *Interface) {
+	s.remove(l)
+	s.lastIndex--
+}
+
+// addressesChanged brings everything up to date that depends on addresses.
+func (s *Stack) addressesChanged() {
+	s.local.rebuild(s.interfaces)
+	s.sources = s.sources[:0]
+	for _, l := range s.interfaces {
+		l.broadcastsv4 = l.broadcastsv4[:0]
+		for _, address := range l.addresses {
+			if !l.loopback() {
+				s.sources = append(s.sources, route.Address{Prefix: address, Link: l.index})
+			}
+			if last, ok := subnetBroadcast(address); ok && !l.loopback() {
+				l.broadcastsv4 = append(l.broadcastsv4, last)
+			}
+		}
+	}
+	s.routesChanged()
+}
+
+// loopback reports whether l is the built-in loopback.
+func (l *Interface) loopback() bool { return l.device == nil && l.index == loopbackIndex }
+
+// has reports whether addr is one of the interface's own addresses.
+func (l *Interface) has(addr netip.Addr) bool {
+	for i := range l.addresses {
+		if l.addresses[i].Addr() == addr {
+			return true
+		}
+	}
+	return false
+}
+
+// hasFamily reports whether the interface has an address of IPv6, or IPv4.
+func (l *Interface) hasFamily(v6 bool) bool {
+	return slices.ContainsFunc(l.addresses, func(address netip.Prefix) bool { return address.Addr().Is6() == v6 })
+}
+
+// speaks reports whether packets to addr can leave by the interface at all.
+func (l *Interface) speaks(addr netip.Addr) bool { return addr.Is4() || l.ipv6 }
+
+// broadcastv4 reports whether addr is the broadcast address of a subnet that the interface is in.
+func (l *Interface) broadcastv4(addr uint32) bool {
+	for _, own := range l.broadcastsv4 {
+		if own == addr {
+			return true
+		}
+	}
+	return false
+}
+
+// broadcasts is broadcastv4 for an address in its other form.
+func (l *Interface) broadcasts(addr netip.Addr) bool {
+	if !addr.Is4() || len(l.broadcastsv4) == 0 {
+		return false
+	}
+	b := addr.As4()
+	return l.broadcastv4(binary.BigEndian.Uint32(b[:]))
+}
+
+// joined reports whether the interface belongs to the multicast group.
+func (l *Interface) joined(addr netip.Addr) bool {
+	for i := range l.groups {
+		if l.groups[i].addr == addr {
+			return true
+		}
+	}
+	return false
+}
+
+// join makes the interface belong to the multicast group until as many calls of leave.
+func (l *Interface) join(addr netip.Addr) error {
+	for i := range l.groups {
+		if l.groups[i].addr == addr {
+			l.groups[i].references++
+			return nil
+		}
+	}
+	if len(l.groups) >= l.stack.limits.Groups {
+		return fmt.Errorf("group %v would exceed Limits.Groups, %d", addr, l.stack.limits.Groups)
+	}
+	l.groups = append(l.groups, group{addr, 1})
+	return nil
+}
+
+func (l *Interface) leave(addr netip.Addr) {
+	for i := range l.groups {
+		if l.groups[i].addr == addr {
+			if l.groups[i].references--; l.groups[i].references == 0 {
+				l.groups = slices.Delete(l.groups, i, i+1)
+			}
+			return
+		}
+	}
+}
+
+// segments reports whether the device takes super-segments of the version of IP.
+func (l *Interface) segments(v6 bool) bool {
+	if v6 {
+		return l.segmentsTCP
+	}
+	return l.segmentsTCPv4
+}
+
+// fills and verifies report what the device does about the checksum of a protocol above IP.
+func (l *Interface) fills(protocol uint8) bool { return l.checksumOf(protocol)&dev.ChecksumTx != 0 }
+
+func (l *Interface) verifies(protocol uint8) bool { return l.checksumOf(protocol)&dev.ChecksumRx != 0 }
+
+func (l *Interface) checksumOf(protocol uint8) dev.Checksum {
+	switch protocol {
+	case ip.ProtocolTCP:
+		return l.checksum.TCP
+	case ip.ProtocolUDP:
+		return l.checksum.UDP
+	case ip.ProtocolICMPv4:
+		return l.checksum.ICMPv4
+	case ip.ProtocolICMPv6:
+		return l.checksum.ICMPv6
+	}
+	return 0
+}
+
+// arrival is the path that packets of the version come by.
+func (l *Interface) arrival(v6 bool) *path {
+	if v6 {
+		return &l.arrivalv6
+	}
+	return &l.arrivalv4
+}

@@ -1,0 +1,25 @@
+//go:build packetdebug
+
+package core
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/smolnet/smolnet/core/packet"
+)
+
+// livePackets is how many packets are in somebody's hands.
+func livePackets() int { return len(packet.Live()) }
+
+// TestMain looks, in a debug build, for packets that the tests have left in somebody's hands.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if traces := packet.Live(); len(traces) > 0 && code == 0 {
+		fmt.Println(len(traces), "packets were not released; the first was taken here:")
+		fmt.Println(traces[0])
+		code = 1
+	}
+	os.Exit(code)
+}

@@ -1,0 +1,55 @@
+package core
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+
+	"github.com/smolnet/smolnet/core/packet"
+)
+
+// LevelTrace is the level of normal events: packets delivered and sent, neighbours resolved. It is below
+// slog.LevelDebug, at which the stack tells of what is malformed or exceptional.
+const LevelTrace = slog.LevelDebug - 4
+
+// log is where the stack tells what happens. Whether anybody listens is asked once for each entry into the stack, so
+// that a program may change the level while it runs and a packet still costs one test of a bool.
+type log struct {
+	logger       *slog.Logger
+	trace, debug bool
+}
+
+func (l *log) refresh() {
+	if l.logger == nil {
+		return
+	}
+	ctx := context.Background()
+	l.trace = l.logger.Enabled(ctx, LevelTrace)
+	l.debug = l.trace || l.logger.Enabled(ctx, slog.LevelDebug)
+}
+
+// dropped tells of a packet that the stack could not use. The caller has tested l.debug.
+func (l *log) dropped(link *Interface, cause DropCause, p *packet.Packet) {
+	l.logger.LogAttrs(context.Background(), slog.LevelDebug, "packet dropped",
+		slog.String("interface", link.name), slog.String("cause", cause.String()), packetAttr(p))
+}
+
+// passed tells of a packet on its way. The caller has tested l.trace.
+func (l *log) passed(link *Interface, message string, p *packet.Packet) {
+	l.logger.LogAttrs(context.Background(), LevelTrace, message, slog.String("interface", link.name), packetAttr(p))
+}
+
+// exceptional tells of something else out of the ordinary, about the address. The caller has tested l.debug.
+func (l *log) exceptional(link *Interface, message string, addr netip.Addr) {
+	l.logger.LogAttrs(context.Background(), slog.LevelDebug, message,
+		slog.String("interface", link.name), slog.String("address", addr.String()))
+}
+
+func packetAttr(p *packet.Packet) slog.Attr {
+	if !p.IP.Src.IsValid() {
+		return slog.Group("packet", slog.Int("length", p.Len()))
+	}
+	return slog.Group("packet",
+		slog.String("source", p.IP.Src.String()), slog.String("destination", p.IP.Dst.String()),
+		slog.Int("protocol", int(p.IP.Protocol)), slog.Int("length", p.Len()))
+}

@@ -1,0 +1,5 @@
+//go:build race
+
+package neighbour
+
+const raceEnabled = true

@@ -1,0 +1,287 @@
+package core
+
+import (
+	"encoding/binary"
+	"math"
+	"time"
+
+	"github.com/smolnet/smolnet/core/ip"
+	"github.com/smolnet/smolnet/core/packet"
+	"github.com/smolnet/smolnet/core/wire"
+	"github.com/smolnet/smolnet/dev"
+)
+
+// defaultHopLimit is the hop limit of packets whose sender did not choose one, by RFC 1700 and RFC 8200.
+const defaultHopLimit = 64
+
+// controlBurst is how many packets of the control queue may leave one after the other while endpoints stand in line.
+const controlBurst = 8
+
+// Output fills pkts with packets that link's device should send, frames or IP packets as its medium has it, and
+// returns how many; they become the caller's. The control queue comes first, then endpoints in turns, one packet
+// each. Due timers fire before. 0 means that there is nothing to send now; fewer than len(pkts) means the same unless
+// link.Pending. The work is bounded by len(pkts), except that the first packet is looked for among all that endpoints
+// have queued: they may wait for neighbours not yet known.
+func (s *Stack) Output(now time.Time, link *Interface, pkts []*packet.Packet) int {
+	t := s.enter(now)
+	turns := anyTurns
+	for n := range pkts {
+		p := link.pull(t, &turns)
+		if p == nil {
+			return n
+		}
+		pkts[n] = p
+		turns = min(turns, 2*len(pkts))
+	}
+	return len(pkts)
+}
+
+// anyTurns is a number of turns that is no bound.
+const anyTurns = math.MaxInt
+
+// Pending reports whether the interface has packets to send, or endpoints that stand in line to send some.
+func (l *Interface) Pending() bool { return l.control.Len() > 0 || l.line.first != nil }
+
+// pull returns the next packet to leave by the interface, nil if there is none or the turns are used up: senders
+// whose packets go elsewhere, as into a neighbour's queue, take one each.
+func (l *Interface) pull(now int64, turns *int) *packet.Packet {
+	for {
+		if l.control.Len() > 0 && (l.line.first == nil || l.burst < controlBurst) {
+			l.burst++
+			return l.leaves(l.control.Pop())
+		}
+		l.burst = 0
+		if l.line.first == nil || *turns == 0 {
+			return nil
+		}
+		*turns--
+		sender := l.line.pop()
+		p, by, more := sender.Emit(now)
+		if p == nil {
+			continue
+		}
+		if more {
+			l.line.push(sender)
+		}
+		way := l.stack.way(by, p)
+		if way == nil {
+			l.drop(DropNoRoute, p)
+			continue
+		}
+		if p = way.emit(now, p); p == nil {
+			continue
+		}
+		if way.link == l {
+			return l.leaves(p)
+		}
+		way.link.enqueue(p) // routes have changed since the sender got in line here
+	}
+}
+
+// way is the path that p, which its sender means to leave by the given one, leaves by: another if that is stale, nil
+// if there is none any more.
+func (s *Stack) way(by ip.Path, p *packet.Packet) *path {
+	way := by.(*path)
+	if way.generation == s.generation {
+		return way
+	}
+	return s.pathFor(p.IP.Link, p.IP.Src, p.IP.Dst)
+}
+
+// line is the line of senders at a link, linked through their turns.
+type line struct{ first, last ip.Sender }
+
+func (q *line) push(s ip.Sender) {
+	turn := s.Turn()
+	if turn.Queued {
+		return
+	}
+	turn.Queued, turn.Next = true, nil
+	if q.last == nil {
+		q.first = s
+	} else {
+		q.last.Turn().Next = s
+	}
+	q.last = s
+}
+
+func (q *line) pop() ip.Sender {
+	s := q.first
+	turn := s.Turn()
+	q.first = turn.Next
+	if q.first == nil {
+		q.last = nil
+	}
+	turn.Queued, turn.Next = false, nil
+	return s
+}
+
+// Ready puts sender at the end of the line at path's link, unless it stands in one already.
+func (s *Stack) Ready(by ip.Path, sender ip.Sender) {
+	l := by.(*path).link
+	if l.removed {
+		l = s.loopback // from where its packets go wherever they are routed
+	}
+	l.line.push(sender)
+}
+
+// Send transmits p by path, or by whatever way its destination has if the path is stale, through the interface's
+// control queue. It takes p.
+func (s *Stack) Send(now int64, by ip.Path, p *packet.Packet) {
+	way := s.way(by, p)
+	if way == nil {
+		by.(*path).link.drop(DropNoRoute, p)
+		return
+	}
+	if p = way.emit(now, p); p != nil {
+		way.link.enqueue(p)
+	}
+}
+
+// enqueue puts a packet that is ready for the device into the control queue.
+func (l *Interface) enqueue(p *packet.Packet) {
+	if l.control.Len() >= l.stack.limits.ControlQueue {
+		l.drop(DropControlQueue, p)
+		return
+	}
+	l.control.Push(p)
+}
+
+// emit makes p, which begins with its transport header, ready for the device: it prepends the IP header and the
+// link's. It returns nil if p has gone elsewhere: into the queue of a neighbour not yet known, or nowhere at all.
+func (by *path) emit(now int64, p *packet.Packet) *packet.Packet {
+	l, v6 := by.link, p.IP.Dst.Is6()
+	c := l.counters.ip(v6)
+	c.OutRequests++
+	headerLen := wire.IPv4HeaderLen
+	if v6 {
+		headerLen = wire.IPv6HeaderLen
+	}
+	switch {
+	case p.SegmentSize != 0:
+		if !l.segments(v6) || headerLen+p.Len() > maxMTU {
+			by.segment(now, p)
+			return nil
+		}
+	case headerLen+p.Len() > l.mtu:
+		by.refuse(p)
+		return nil
+	}
+	if p.Checksum == packet.ChecksumPartial && !l.fills(p.IP.Protocol) {
+		completeChecksum(p)
+	}
+	if v6 {
+		prependIPv6(p)
+	} else {
+		prependIPv4(p, !l.fillsIPv4)
+	}
+	if l.medium == dev.Ethernet {
+		hw := by.group
+		if by.neighbour != nil {
+			if by.neighbour.Dead {
+				by.neighbour = l.neighbours.Entry(by.nextHop)
+			}
+			var ok bool
+			if hw, ok = by.neighbour.Output(now, p); !ok {
+				return nil
+			}
+		}
+		l.prependEthernet(p, hw, v6)
+	}
+	return p
+}
+
+// leaves counts a packet that goes to the device now, and returns it.
+func (l *Interface) leaves(p *packet.Packet) *packet.Packet {
+	length := p.Len()
+	l.counters.Link.OutFrames++
+	l.counters.Link.OutOctets += uint64(length)
+	dst := p.IP.Dst
+	if !dst.IsValid() {
+		return p // ARP
+	}
+	if l.medium == dev.Ethernet {
+		length -= wire.EthernetHeaderLen
+	}
+	c := l.counters.ip(dst.Is6())
+	c.OutTransmits++
+	c.OutOctets += uint64(length)
+	if dst.IsMulticast() {
+		c.OutMcastPkts++
+	} else if dst == broadcastAddrv4 || l.broadcasts(dst) {
+		c.OutBcastPkts++
+	}
+	if l.stack.log.trace {
+		l.stack.log.passed(l, "packet sent", p)
+	}
+	return p
+}
+
+// prependIPv4 prepends the header that p.IP describes. The identification stays zero, and the packet may not be
+// fragmented:
+//
+// "Sources emitting atomic datagrams MAY set the IPv4 ID field to any value."
+// https://www.rfc-editor.org/rfc/rfc6864.html#section-4.1
+func prependIPv4(p *packet.Packet, checksum bool) {
+	b := p.Prepend(wire.IPv4HeaderLen)
+	src, dst := p.IP.Src.As4(), p.IP.Dst.As4()
+	b[0], b[1] = 4<<4|wire.IPv4HeaderLen/4, p.IP.TrafficClass
+	binary.BigEndian.PutUint16(b[2:], uint16(p.Len()))
+	binary.BigEndian.PutUint32(b[4:], 0x4000) // don't fragment
+	b[8], b[9] = hopLimit(p), p.IP.Protocol
+	binary.BigEndian.PutUint16(b[10:], 0)
+	copy(b[12:16], src[:])
+	copy(b[16:20], dst[:])
+	if checksum {
+		binary.BigEndian.PutUint16(b[10:], wire.Checksum(b))
+	}
+}
+
+// prependIPv6 prepends the header that p.IP describes.
+func prependIPv6(p *packet.Packet) {
+	payloadLen := p.Len()
+	b := p.Prepend(wire.IPv6HeaderLen)
+	src, dst := p.IP.Src.As16(), p.IP.Dst.As16()
+	binary.BigEndian.PutUint32(b, 6<<28|uint32(p.IP.TrafficClass)<<20)
+	binary.BigEndian.PutUint16(b[4:], uint16(payloadLen))
+	b[6], b[7] = p.IP.Protocol, hopLimit(p)
+	copy(b[8:24], src[:])
+	copy(b[24:40], dst[:])
+}
+
+func hopLimit(p *packet.Packet) uint8 {
+	if p.IP.HopLimit == 0 {
+		return defaultHopLimit
+	}
+	return p.IP.HopLimit
+}
+
+func (l *Interface) prependEthernet(p *packet.Packet, dst wire.HardwareAddr, v6 bool) {
+	b := wire.EthernetFrame(p.Prepend(wire.EthernetHeaderLen))
+	b.SetDst(dst)
+	b.SetSrc(l.hardware)
+	if v6 {
+		b.SetEtherType(wire.EtherTypeIPv6)
+	} else {
+		b.SetEtherType(wire.EtherTypeIPv4)
+	}
+}
+
+// completeChecksum fills in a partial checksum, as the device would have done that the packet was made for.
+func completeChecksum(p *packet.Packet) {
+	offset, field := p.PartialChecksum()
+	header := p.Header(offset + field + 2)[offset:]
+	var sum wire.Sum
+	skip := offset
+	for _, piece := range p.Pieces() {
+		n := min(skip, len(piece))
+		sum.Add(piece[n:])
+		skip -= n
+	}
+	checksum := sum.Checksum()
+	if checksum == 0 && p.IP.Protocol == ip.ProtocolUDP {
+		checksum = 0xffff // in UDP zero stands for no checksum
+	}
+	binary.BigEndian.PutUint16(header[field:], checksum)
+	p.Checksum = packet.ChecksumFull
+}

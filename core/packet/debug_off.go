@@ -1,0 +1,8 @@
+//go:build !packetdebug
+
+package packet
+
+func debugGet(*Packet)      {}
+func debugPut(*Packet)      {}
+func debugNewChunk(*Chunk)  {}
+func debugDropChunk(*Chunk) {}

@@ -1,0 +1,249 @@
+package core
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/smolnet/smolnet/core/ip"
+	"github.com/smolnet/smolnet/core/neighbour"
+	"github.com/smolnet/smolnet/core/route"
+	"github.com/smolnet/smolnet/core/timer"
+	"github.com/smolnet/smolnet/core/wire"
+	"github.com/smolnet/smolnet/dev"
+)
+
+// path is the way to a next hop: all destinations behind one router share one. It implements ip.Path.
+type path struct {
+	stack      *Stack
+	link       *Interface
+	nextHop    netip.Addr
+	generation uint64 // of the routes and addresses that the path was found by
+
+	// On Ethernet a packet goes to the neighbour, or if there is none to the group's hardware address.
+	neighbour *neighbour.Entry
+	group     wire.HardwareAddr
+}
+
+// pathKey is what there is one path for.
+type pathKey struct {
+	link int32
+	v6   bool
+	addr [16]byte
+}
+
+// destination remembers the path to an address: a place in a table in which each address has one place, so that a
+// packet of a connection finds its way by one comparison.
+type destination struct {
+	addr netip.Addr
+	link int32
+	path *path
+}
+
+// unroutable is the generation of paths that are never used as they are: what is sent by one is routed by its
+// destination.
+const unroutable = ^uint64(0)
+
+func (p *path) Link() int32    { return p.link.index }
+func (p *path) MTU() int       { return p.link.mtu }
+func (p *path) Loopback() bool { return p.link.loopback() }
+
+func (p *path) SegmentsTCP() bool { return p.link.segments(p.nextHop.Is6()) }
+
+func (p *path) FillsChecksum(protocol uint8) bool    { return p.link.fills(protocol) }
+func (p *path) VerifiesChecksum(protocol uint8) bool { return p.link.verifies(protocol) }
+
+func (p *path) Confirm(now int64) {
+	if p.neighbour != nil {
+		p.neighbour.Confirm(now)
+	}
+}
+
+// Timers is the stack's timer heap.
+func (s *Stack) Timers() *timer.Heap { return &s.timers }
+
+// Local reports whether addr is one of the stack's own addresses, on the interface of the given index or, for 0, on
+// any. All of 127.0.0.0/8 is the loopback's own.
+func (s *Stack) Local(link int32, addr netip.Addr) bool {
+	if link == 0 {
+		return s.local.contains(addr) || loopbackv4(addr)
+	}
+	l := s.Interface(link)
+	return l != nil && (l.has(addr) || l.loopback() && loopbackv4(addr))
+}
+
+func loopbackv4(addr netip.Addr) bool { return addr.Is4() && addr.IsLoopback() }
+
+// Route finds the path to dst and the source address to use, as ip.Network describes it. An unspecified src counts as
+// none.
+func (s *Stack) Route(link int32, src, dst netip.Addr) (ip.Path, netip.Addr, error) {
+	chosen := src.IsValid() && !src.IsUnspecified()
+	found := s.pathFor(link, src, dst)
+	if found == nil {
+		return nil, netip.Addr{}, ip.ErrNetworkUnreachable
+	}
+	if chosen {
+		if src.Is4() != dst.Is4() || !s.mayLeave(src, found) {
+			return nil, netip.Addr{}, ip.ErrAddressNotAvailable
+		}
+		return found, src, nil
+	}
+	source, ok := s.source(found, dst)
+	if !ok {
+		return nil, netip.Addr{}, ip.ErrAddressNotAvailable
+	}
+	return found, source, nil
+}
+
+// mayLeave reports whether src, as the source of packets by the path, is the stack's own and means something there.
+func (s *Stack) mayLeave(src netip.Addr, by *path) bool {
+	switch {
+	case by.link.loopback():
+		return s.Local(0, src)
+	case src.IsLoopback():
+		return false
+	case src.Is6() && src.IsLinkLocalUnicast():
+		return by.link.has(src)
+	}
+	return s.Local(0, src)
+}
+
+// source chooses the source address for packets to dst.
+func (s *Stack) source(by *path, dst netip.Addr) (netip.Addr, bool) {
+	if by.link.loopback() {
+		if s.local.contains(dst) {
+			return dst, true
+		}
+		if dst.Is4() {
+			return loopbackAddrv4, true
+		}
+		return loopbackAddrv6, true
+	}
+	address, ok := route.Source(s.sources, by.link.index, by.nextHop, dst)
+	return address.Prefix.Addr(), ok
+}
+
+// pathFor returns the path to dst, nil if there is none. Where the destination alone does not say which link is
+// meant, link does, or else src if it is one of the stack's own addresses.
+func (s *Stack) pathFor(link int32, src, dst netip.Addr) *path {
+	if link == 0 && src.IsValid() && ambiguous(dst) {
+		if l := s.owner(src); l != nil {
+			link = l.index
+		}
+	}
+	b := dst.As16()
+	hash := (binary.LittleEndian.Uint64(b[8:]) ^ uint64(link)) * 0x9e3779b97f4a7c15
+	d := &s.destinations[hash>>32&uint64(len(s.destinations)-1)]
+	if d.path != nil && d.addr == dst && d.link == link {
+		return d.path
+	}
+	found := s.findPath(link, dst)
+	if found != nil {
+		*d = destination{addr: dst, link: link, path: found}
+	}
+	return found
+}
+
+// ambiguous reports whether every link has its own meaning of the destination.
+func ambiguous(dst netip.Addr) bool {
+	return dst.IsMulticast() || dst.IsLinkLocalUnicast() || dst == broadcastAddrv4
+}
+
+// owner returns the interface that has the unicast address, preferring none among several.
+func (s *Stack) owner(addr netip.Addr) *Interface {
+	for _, l := range s.interfaces {
+		if l.has(addr) {
+			return l
+		}
+	}
+	return nil
+}
+
+// findPath is pathFor without the memory.
+func (s *Stack) findPath(link int32, dst netip.Addr) *path {
+	if !dst.IsValid() || dst.IsUnspecified() || dst.Is4In6() {
+		return nil
+	}
+	if s.reachesItself(link, dst) {
+		return s.pathVia(s.loopback, dst, false)
+	}
+	if ambiguous(dst) && (dst.Is6() || dst.IsMulticast() || dst == broadcastAddrv4) {
+		l := s.Interface(link)
+		if link == 0 && !(dst.Is6() && dst.IsLinkLocalUnicast()) {
+			l = s.groupInterface(dst)
+		}
+		if l == nil || l.loopback() || !l.speaks(dst) {
+			return nil
+		}
+		return s.pathVia(l, dst, dst.IsMulticast() || dst.Is4())
+	}
+	r, ok := s.routes.Lookup(link, dst)
+	if !ok {
+		return nil
+	}
+	l := s.Interface(r.Link)
+	if l == nil || !l.speaks(dst) {
+		return nil
+	}
+	if r.Gateway.IsValid() {
+		return s.pathVia(l, r.Gateway, false)
+	}
+	return s.pathVia(l, dst, l.broadcasts(dst))
+}
+
+// reachesItself reports whether packets to dst never leave the stack.
+func (s *Stack) reachesItself(link int32, dst netip.Addr) bool {
+	if dst.Is6() && dst.IsLinkLocalUnicast() {
+		return s.Local(link, dst)
+	}
+	return s.Local(0, dst)
+}
+
+// groupInterface chooses the interface for a group or broadcast that nobody has named one for: where a route leads,
+// or else the first that could reach anybody.
+func (s *Stack) groupInterface(dst netip.Addr) *Interface {
+	if r, ok := s.routes.Lookup(0, dst); ok {
+		return s.Interface(r.Link)
+	}
+	for _, l := range s.interfaces {
+		if !l.loopback() && l.speaks(dst) && l.hasFamily(dst.Is6()) {
+			return l
+		}
+	}
+	return nil
+}
+
+// pathVia returns the one path by l to the next hop, which is a group's or broadcast address if group says so.
+func (s *Stack) pathVia(l *Interface, nextHop netip.Addr, group bool) *path {
+	key := pathKey{link: l.index, v6: nextHop.Is6()}
+	if l.medium == dev.Ethernet {
+		key.addr = nextHop.As16()
+	}
+	if found := s.paths[key]; found != nil {
+		return found
+	}
+	if len(s.paths) >= s.limits.Paths {
+		// Those that nobody uses any more cannot be told from the others, but all are made again cheaply.
+		clear(s.paths)
+		clear(s.destinations)
+	}
+	found := &path{stack: s, link: l, nextHop: nextHop, generation: s.generation}
+	if l.medium == dev.Ethernet {
+		switch {
+		case group && nextHop.IsMulticast():
+			found.group = wire.MulticastHardwareAddr(nextHop)
+		case group:
+			found.group = wire.BroadcastHardwareAddr
+		default:
+			found.neighbour = l.neighbours.Entry(nextHop)
+		}
+	}
+	s.paths[key] = found
+	return found
+}
+
+// routesChanged makes every path stale, because routes or addresses are not what they were.
+func (s *Stack) routesChanged() {
+	s.generation++
+	clear(s.paths)
+	clear(s.destinations)
+}

@@ -1,0 +1,112 @@
+package tcp
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"github.com/smolnet/smolnet/core/ip"
+)
+
+// Config is what a Host is made of. Network, Epoch and Rand are required; any other zero field stands for its default.
+type Config struct {
+	Network ip.Network
+	Epoch   time.Time // time zero of the stack's clock
+	Rand    io.Reader // where secrets and ports come from
+	Limits  Limits
+
+	// Options are the defaults of connections and listeners.
+	Options Options
+
+	// InitialRTO is the retransmission timeout before anything was measured; default 1 s (RFC 6298, section 2).
+	InitialRTO time.Duration
+	// MinRTO is the least retransmission timeout; default 200 ms, a fifth of what RFC 6298 recommends (see rtt.go).
+	MinRTO time.Duration
+	// MaxRTO is the largest, backoff included; default 60 s, which RFC 6298 section 2 asks for at least.
+	MaxRTO time.Duration
+	// SYNRetries is how often a SYN or SYN|ACK is sent again before the attempt fails; default 7, which takes the three minutes
+	// that RFC 9293 section 3.8.3 demands. At most 254, as the other two.
+	SYNRetries int
+	// DataRetries is how often a segment is sent again before the connection fails; default 15, which takes about
+	// a quarter of an hour, beyond the 100 s that RFC 9293 section 3.8.3 asks for.
+	DataRetries int
+	// OrphanRetries replaces DataRetries, and bounds the probing of a zero window, once the user has closed the connection;
+	// default 8.
+	OrphanRetries int
+	// TimeWait is how long a connection that this side closed first is remembered; default 60 s.
+	TimeWait time.Duration
+	// FinWait2 is how long a connection that its user has closed waits for the peer's FIN; default 60 s.
+	FinWait2 time.Duration
+	// InitialWindow is how many segments may be sent before the first acknowledgment; default 10 (RFC 6928).
+	InitialWindow int
+	// FirstPort and LastPort bound the ports chosen for those who ask for none; default 16384 to 65535. RFC 6056 wants the
+	// range as wide as possible, and the ports below are where services live.
+	FirstPort, LastPort uint16
+}
+
+// Limits bound what a Host keeps, whatever its peers do. A zero field stands for its default.
+type Limits struct {
+	Connections int // connections that are not half-open or in TIME-WAIT; default 1,048,576
+	HalfOpen    int // half-open connections of all listeners; default 65,536
+	TimeWait    int // connections in TIME-WAIT, the oldest forgotten first; default 65,536
+	Backlog     int // default and most of a listener's backlog; default 4,096
+	// OutOfOrder is how many octets of memory a connection's out-of-order data may take; default twice its receive buffer, 16 KiB
+	// at least.
+	OutOfOrder int
+}
+
+func (c Config) withDefaults() (Config, error) {
+	fill(&c.InitialRTO, time.Second)
+	fill(&c.MinRTO, 200*time.Millisecond)
+	fill(&c.MaxRTO, 60*time.Second)
+	fill(&c.SYNRetries, 7)
+	fill(&c.DataRetries, 15)
+	fill(&c.OrphanRetries, 8)
+	fill(&c.TimeWait, 60*time.Second)
+	fill(&c.FinWait2, 60*time.Second)
+	fill(&c.InitialWindow, 10)
+	fill(&c.FirstPort, 16384)
+	fill(&c.LastPort, 65535)
+	fill(&c.Limits.Connections, 1<<20)
+	fill(&c.Limits.HalfOpen, 1<<16)
+	fill(&c.Limits.TimeWait, 1<<16)
+	fill(&c.Limits.Backlog, 4096)
+	var err error
+	c.Options, err = c.Options.withDefaults(&defaultOptions)
+	if err != nil {
+		return c, err
+	}
+	return c, c.validate()
+}
+
+func (c *Config) validate() error {
+	switch {
+	case c.Network == nil || c.Rand == nil:
+		return fmt.Errorf("tcp: Config needs a Network and a Rand")
+	case c.MinRTO < 0 || c.MinRTO > c.InitialRTO || c.InitialRTO > c.MaxRTO:
+		return fmt.Errorf("tcp: MinRTO %v, InitialRTO %v and MaxRTO %v are not in order", c.MinRTO, c.InitialRTO, c.MaxRTO)
+	case c.TimeWait < 0 || c.FinWait2 < 0:
+		return fmt.Errorf("tcp: TimeWait is %v and FinWait2 %v, of which neither may be negative", c.TimeWait, c.FinWait2)
+	case c.FirstPort > c.LastPort:
+		return fmt.Errorf("tcp: FirstPort %d is above LastPort %d", c.FirstPort, c.LastPort)
+	}
+	if most := max(c.SYNRetries, c.DataRetries, c.OrphanRetries); most >= math.MaxUint8 {
+		return fmt.Errorf("tcp: SYNRetries, DataRetries or OrphanRetries is %d, more than %d", most, math.MaxUint8-1)
+	}
+	for _, v := range []struct {
+		name  string
+		value int
+	}{
+		{"SYNRetries", c.SYNRetries}, {"DataRetries", c.DataRetries}, {"OrphanRetries", c.OrphanRetries},
+		{"InitialWindow", c.InitialWindow},
+		{"Limits.Connections", c.Limits.Connections}, {"Limits.HalfOpen", c.Limits.HalfOpen},
+		{"Limits.TimeWait", c.Limits.TimeWait}, {"Limits.Backlog", c.Limits.Backlog},
+		{"Limits.OutOfOrder", c.Limits.OutOfOrder},
+	} {
+		if v.value < 0 {
+			return fmt.Errorf("tcp: %s is negative: %d", v.name, v.value)
+		}
+	}
+	return nil
+}

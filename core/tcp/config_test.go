@@ -1,0 +1,73 @@
+package tcp
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestBadConfigurationIsNamed(t *testing.T) {
+	for _, row := range []struct {
+		want   string
+		change func(*Config)
+	}{
+		{"Network", func(c *Config) { c.Network = nil }},
+		{"Rand", func(c *Config) { c.Rand = nil }},
+		{"random octets", func(c *Config) { c.Rand = strings.NewReader("few") }},
+		{"MinRTO 2s", func(c *Config) { c.MinRTO = 2 * time.Second }},
+		{"MaxRTO 1ms", func(c *Config) { c.MaxRTO = time.Millisecond }},
+		{"TimeWait is -1s", func(c *Config) { c.TimeWait = -time.Second }},
+		{"FinWait2 -1s", func(c *Config) { c.FinWait2 = -time.Second }},
+		{"FirstPort 9 is above LastPort 8", func(c *Config) { c.FirstPort, c.LastPort = 9, 8 }},
+		{"SYNRetries is negative: -1", func(c *Config) { c.SYNRetries = -1 }},
+		{"is 255, more than 254", func(c *Config) { c.DataRetries = 255 }},
+		{"InitialWindow is negative: -1", func(c *Config) { c.InitialWindow = -1 }},
+		{"Limits.Backlog is negative: -7", func(c *Config) { c.Limits.Backlog = -7 }},
+		{"Limits.OutOfOrder is negative: -7", func(c *Config) { c.Limits.OutOfOrder = -7 }},
+		{"ReceiveBuffer is 63", func(c *Config) { c.Options.ReceiveBuffer = 63 }},
+		{"SendBuffer is 1073741825", func(c *Config) { c.Options.SendBuffer = 1<<30 + 1 }},
+		{"DelayedACK is 500ms", func(c *Config) { c.Options.DelayedACK = 500 * time.Millisecond }},
+		{"MaxSegment is 47", func(c *Config) { c.Options.MaxSegment = 47 }},
+		{"TrafficClass is 0x3", func(c *Config) { c.Options.TrafficClass = 3 }},
+		{"UserTimeout is -1s", func(c *Config) { c.Options.UserTimeout = -time.Second }},
+		{"KeepAlive has a negative value", func(c *Config) { c.Options.KeepAlive.Idle = -1 }},
+		{"KeepAlive.Count is 256", func(c *Config) { c.Options.KeepAlive.Count = 256 }},
+		{`unknown congestion control "fast"`, func(c *Config) { c.Options.Congestion = "fast" }},
+	} {
+		t.Run(row.want, func(t *testing.T) {
+			c := Config{Network: &fakeNetwork{mtu: 1500}, Epoch: epoch, Rand: rand.NewChaCha8([32]byte{})}
+			row.change(&c)
+			_, err := NewHost(c)
+			require.ErrorContains(t, err, row.want)
+		})
+	}
+}
+
+func TestOptionsOfAConnectionAreItsOwn(t *testing.T) {
+	s := newScript(t)
+	c := s.accepted()
+	require.NoError(t, c.SetReadBuffer(1<<16))
+	require.NoError(t, c.SetTrafficClass(0x40))
+	require.Error(t, c.SetTrafficClass(1))
+	c.SetHopLimit(9)
+	s.write("x")
+	require.EqualValues(t, 9, s.net.sent[0].IP.HopLimit)
+	require.EqualValues(t, 0x40, s.net.sent[0].IP.TrafficClass)
+	c.SetHopLimit(0)
+	require.EqualValues(t, 64, c.options.HopLimit)
+	require.Equal(t, 1<<20, s.host.config.Options.ReceiveBuffer, "not everybody's")
+}
+
+func TestMaxSegment(t *testing.T) {
+	s := newScript(t)
+	s.dial(&Options{MaxSegment: 500})
+	s.want("it is offered", seg{flags: "S", mss: 500})
+	s.recv(seg{flags: "S.", ack: 1, win: 65535, mss: 1460})
+	s.want("the handshake", seg{flags: ".", seq: 1, ack: 1})
+	s.write(strings.Repeat("x", 501))
+	s.want("and kept", seg{flags: ".", seq: 1, ack: 1, len: 500})
+	s.want("and kept", seg{flags: "P.", seq: 501, ack: 1, len: 1})
+}

@@ -1,0 +1,21 @@
+package tcp
+
+import "errors"
+
+// Why a connection, or a call on it, failed. The errors of core/ip are used as well: ip.ErrConnectionRefused,
+// ip.ErrHostUnreachable and the like.
+var (
+	// ErrReset: the peer reset the connection.
+	ErrReset = errors.New("connection reset by peer")
+	// ErrTimeout: the peer stopped answering.
+	ErrTimeout = errors.New("connection timed out")
+	// ErrAborted: this side ended the connection without waiting for the peer (Abort, or the stack was closed).
+	ErrAborted = errors.New("connection aborted")
+	// ErrWriteClosed: data was to be sent after CloseWrite, or to a peer that has reset a connection whose sending side it
+	// had closed already.
+	ErrWriteClosed = errors.New("broken pipe")
+	// ErrTooManyConnections: Limits.Connections would be exceeded.
+	ErrTooManyConnections = errors.New("too many connections")
+	// ErrNoPorts: every ephemeral port is in use towards this destination.
+	ErrNoPorts = errors.New("no ephemeral port is free")
+)

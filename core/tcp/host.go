@@ -1,0 +1,250 @@
+package tcp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/smolnet/smolnet/core/ip"
+	"github.com/smolnet/smolnet/core/packet"
+	"github.com/smolnet/smolnet/core/wire"
+)
+
+// Host is the TCP of one stack: its connections and listeners, and what they share.
+type Host struct {
+	config   Config
+	network  ip.Network
+	counters Counters
+	secret   [32]byte // of initial sequence numbers
+
+	table       table
+	listeners   map[listenKey]*Listener
+	connections int // Conns in the table
+	halfOpen    int // half-open records in the table
+	timeWaits   timeWaitQueue
+
+	arriving segment // the one being taken in: kept here so that it need not be allocated
+}
+
+// NewHost returns a Host without connections, or an error that names the value of the configuration that is wrong.
+func NewHost(config Config) (*Host, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	h := &Host{
+		config:    config,
+		network:   config.Network,
+		table:     newTable(),
+		listeners: make(map[listenKey]*Listener),
+	}
+	if _, err := io.ReadFull(config.Rand, h.secret[:]); err != nil {
+		return nil, fmt.Errorf("tcp: reading random octets: %w", err)
+	}
+	return h, nil
+}
+
+// Counters returns a copy of the host's statistics.
+func (h *Host) Counters() Counters { return h.counters }
+
+// Connections is how many connections there are, without half-open ones and those in TIME-WAIT.
+func (h *Host) Connections() int { return h.connections }
+
+func (h *Host) since(now time.Time) int64 { return int64(now.Sub(h.config.Epoch)) }
+
+// Close aborts every connection and closes every listener.
+func (h *Host) Close(now time.Time) {
+	for _, l := range h.listeners {
+		l.Close(now)
+	}
+	h.table.all(func(e *entry) {
+		switch o := e.occupant.(type) {
+		case *Conn:
+			o.Abort(now)
+		case *halfOpen:
+			o.forget()
+		case *timeWait:
+			o.forget()
+		}
+	})
+}
+
+// Input takes p, a segment that arrived by path: p.IP says from where and to whom, and its first octet is the TCP header's.
+func (h *Host) Input(now int64, path ip.Path, p *packet.Packet) {
+	s := &h.arriving
+	if !h.parse(path, p, s) {
+		p.Release()
+		return
+	}
+	s.packet = p
+	i := newID(s.local, s.remote, s.link)
+	if e := h.table.lookup(&i); e != nil {
+		e.occupant.segment(now, s)
+	} else if l := h.listener(s.local, s.link); l != nil {
+		l.segment(now, s)
+	} else {
+		h.counters.NoListener++
+		h.refuse(now, s)
+	}
+	s.release()
+}
+
+// parse reads p's header into s and trims it off; it counts why it could not.
+func (h *Host) parse(path ip.Path, p *packet.Packet, s *segment) bool {
+	h.counters.InSegs++
+	if p.IP.Group {
+		// "A TCP implementation MUST silently discard an incoming SYN segment that is addressed to a broadcast or multicast
+		// address" and no other segment has business there.
+		// https://www.rfc-editor.org/rfc/rfc9293.html#section-3.9.2.3
+		h.counters.InGroup++
+		return false
+	}
+	header := p.Header(wire.TCPHeaderLen)
+	if header == nil {
+		return h.malformed(&h.counters.InHeaderErrors)
+	}
+	length := wire.TCPPacket(header).HeaderLen()
+	if length < wire.TCPHeaderLen {
+		return h.malformed(&h.counters.InHeaderErrors)
+	}
+	if header = p.Header(length); header == nil {
+		return h.malformed(&h.counters.InHeaderErrors)
+	}
+	if p.Checksum == packet.ChecksumFull && !path.VerifiesChecksum(ip.ProtocolTCP) && !checksumValid(p) {
+		return h.malformed(&h.counters.InChecksumErrors)
+	}
+	t := wire.TCPPacket(header)
+	s.local = netip.AddrPortFrom(p.IP.Dst, t.DstPort())
+	s.remote = netip.AddrPortFrom(p.IP.Src, t.SrcPort())
+	if s.remote.Port() == 0 || s.local.Port() == 0 {
+		return h.malformed(&h.counters.InHeaderErrors)
+	}
+	s.link = 0
+	if p.IP.Src.IsLinkLocalUnicast() || p.IP.Dst.IsLinkLocalUnicast() {
+		s.link = p.IP.Link
+	}
+	s.seq, s.ack = t.Seq(), t.Ack()
+	s.flags = t.Flags()
+	s.window = uint32(t.Window())
+	s.options = wire.TCPOptions{}
+	if length > wire.TCPHeaderLen {
+		if s.options.Parse(t.Options()) != nil {
+			h.counters.InOptionErrors++
+		}
+	}
+	p.TrimFront(length)
+	s.length = p.Len()
+	s.origin, s.opening, s.bare = s.seq, s.has(wire.TCPSyn), s.spans() == 0
+	s.size = s.length
+	if p.SegmentSize != 0 && s.length > int(p.SegmentSize) {
+		s.size = int(p.SegmentSize)
+		h.counters.InSegs += uint64((s.length+s.size-1)/s.size - 1)
+	}
+	return true
+}
+
+func (h *Host) malformed(cause *uint64) bool {
+	h.counters.InErrs++
+	*cause++
+	return false
+}
+
+func checksumValid(p *packet.Packet) bool {
+	var sum wire.Sum
+	sum.AddPseudoHeader(p.IP.Src, p.IP.Dst, ip.ProtocolTCP, p.Len())
+	for _, piece := range p.Pieces() {
+		sum.Add(piece)
+	}
+	return sum.Checksum() == 0
+}
+
+// refuse answers a segment that belongs to nothing.
+//
+// "An incoming segment containing a RST is discarded. An incoming segment not containing a RST causes a RST to be sent in
+// response. [...] If the ACK bit is off, sequence number zero is used, <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK> If the ACK bit
+// is on, <SEQ=SEG.ACK><CTL=RST>"
+// https://www.rfc-editor.org/rfc/rfc9293.html#section-3.10.7.1
+func (h *Host) refuse(now int64, s *segment) {
+	if s.has(wire.TCPRst) {
+		return
+	}
+	r := control{local: s.local, remote: s.remote, link: s.link}
+	if s.has(wire.TCPAck) {
+		r.seq, r.flags = s.ack, wire.TCPRst
+	} else {
+		r.ack, r.flags = s.end(), wire.TCPRst|wire.TCPAck
+	}
+	h.sendControl(now, &r)
+}
+
+// control is a segment without payload that leaves outside any Conn's turn.
+type control struct {
+	local, remote netip.AddrPort
+	link          int32
+	seq, ack      uint32
+	flags         wire.TCPFlags
+	window        uint16
+	options       wire.TCPOptions
+	hopLimit      uint8 // 0: 64
+	trafficClass  uint8
+	again         bool // it only repeats what was sent before
+}
+
+func (h *Host) sendControl(now int64, c *control) {
+	path, _, err := h.network.Route(c.link, c.local.Addr(), c.remote.Addr())
+	if err != nil {
+		return
+	}
+	p := packet.New(0)
+	r := wire.TCPRepr{
+		SrcPort: c.local.Port(), DstPort: c.remote.Port(), Seq: c.seq, Ack: c.ack, Flags: c.flags, Window: c.window,
+		Options: c.options,
+	}
+	r.Emit(p.Prepend(r.Len()))
+	p.IP = packet.IPInfo{
+		Src: c.local.Addr(), Dst: c.remote.Addr(), Link: c.link, Protocol: ip.ProtocolTCP,
+		HopLimit: c.hopLimit, TrafficClass: c.trafficClass,
+	}
+	fill(&p.IP.HopLimit, 64)
+	fillChecksum(path, p)
+	if c.again {
+		h.counters.RetransSegs++
+	} else {
+		h.counters.OutSegs++
+	}
+	if c.flags.Has(wire.TCPRst) {
+		h.counters.OutRsts++
+	}
+	h.network.Send(now, path, p)
+}
+
+// fillChecksum fills in the checksum of the segment p, or leaves it to the path's device.
+func fillChecksum(path ip.Path, p *packet.Packet) {
+	var sum wire.Sum
+	sum.AddPseudoHeader(p.IP.Src, p.IP.Dst, ip.ProtocolTCP, p.Len())
+	header := wire.TCPPacket(p.Header(wire.TCPHeaderLen))
+	if path.FillsChecksum(ip.ProtocolTCP) {
+		header.SetChecksum(sum.Fold())
+		p.SetPartialChecksum(0, wire.TCPChecksumField)
+		return
+	}
+	for _, piece := range p.Pieces() {
+		sum.Add(piece)
+	}
+	header.SetChecksum(sum.Checksum())
+}
+
+// Error learns of an ICMP error about a segment that the host has sent.
+func (h *Host) Error(now int64, e *ip.Error) {
+	if len(e.Transport) < 8 {
+		return
+	}
+	local := netip.AddrPortFrom(e.Src, binary.BigEndian.Uint16(e.Transport))
+	remote := netip.AddrPortFrom(e.Dst, binary.BigEndian.Uint16(e.Transport[2:]))
+	i := newID(local, remote, e.Link)
+	if found := h.table.lookup(&i); found != nil {
+		found.occupant.unreachable(now, e, binary.BigEndian.Uint32(e.Transport[4:]))
+	}
+}

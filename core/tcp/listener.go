@@ -1,0 +1,209 @@
+package tcp
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/smolnet/smolnet/core/ip"
+	"github.com/smolnet/smolnet/core/wire"
+)
+
+// Listener accepts connections to a local address and port. Those whose handshake is not complete wait in its SYN queue, as small
+// records in the host's table; the others in its accept queue, until somebody takes them.
+//
+// As Linux does: while the accept queue is full SYNs are dropped, never reset, so that the peer tries again; and a final
+// acknowledgment that finds no room is dropped for the peer to repeat with its data.
+type Listener struct {
+	host     *Host
+	owner    ip.Owner
+	options  *Options
+	keys     []listenKey
+	addr     netip.AddrPort
+	backlog  int
+	halfOpen int
+	accepted []*Conn // the accept queue
+	closed   bool
+}
+
+// ListenConfig says what to listen on.
+type ListenConfig struct {
+	// Local is the address and port. An unspecified address stands for all of its family's; a port of 0 is chosen.
+	Local netip.AddrPort
+	// Link is the index of the interface: required if Local is link-local, else 0 for any.
+	Link int32
+	// DualStack has an unspecified IPv6 address stand for all IPv4 addresses as well.
+	DualStack bool
+	// Backlog bounds the accept queue, and the SYN queue likewise. 0: Limits.Backlog, which is also the most.
+	Backlog int
+	// Options default to the host's. Accepted connections begin with them.
+	Options *Options
+	// Owner is told, by ip.Accepted, that there is a connection to accept.
+	Owner ip.Owner
+}
+
+// listenKey is what a listener is found by.
+type listenKey struct {
+	addr [16]byte
+	is4  bool
+	port uint16
+	link int32
+}
+
+func listenKeyOf(addr netip.AddrPort, link int32) listenKey {
+	if !addr.Addr().IsLinkLocalUnicast() {
+		link = 0
+	}
+	return listenKey{addr.Addr().As16(), addr.Addr().Is4(), addr.Port(), link}
+}
+
+// Listen begins to listen. The errors are ip.ErrAddressNotAvailable, ip.ErrAddressInUse, ErrNoPorts, and what is wrong with Options.
+func (h *Host) Listen(cfg ListenConfig) (*Listener, error) {
+	if !cfg.Local.Addr().IsValid() {
+		return nil, fmt.Errorf("local address %v: %w", cfg.Local, ip.ErrInvalid)
+	}
+	if cfg.Backlog < 0 {
+		return nil, fmt.Errorf("backlog %d: %w", cfg.Backlog, ip.ErrInvalid)
+	}
+	if a := cfg.Local.Addr(); !a.IsUnspecified() && !h.network.Local(cfg.Link, a) {
+		return nil, ip.ErrAddressNotAvailable
+	}
+	options, err := h.optionsFor(cfg.Options)
+	if err != nil {
+		return nil, err
+	}
+	l := &Listener{host: h, owner: cfg.Owner, options: options, addr: cfg.Local, backlog: h.config.Limits.Backlog}
+	if cfg.Backlog != 0 {
+		l.backlog = min(cfg.Backlog, l.backlog)
+	}
+	if cfg.Local.Port() == 0 {
+		port, err := h.choosePort(func(port uint16) bool {
+			return h.free(netip.AddrPortFrom(cfg.Local.Addr(), port), cfg.Link, cfg.DualStack)
+		})
+		if err != nil {
+			return nil, err
+		}
+		l.addr = netip.AddrPortFrom(cfg.Local.Addr(), port)
+	} else if !h.free(cfg.Local, cfg.Link, cfg.DualStack) {
+		return nil, ip.ErrAddressInUse
+	}
+	l.keys = append(l.keys, listenKeyOf(l.addr, cfg.Link))
+	if cfg.DualStack && l.addr.Addr() == netip.IPv6Unspecified() {
+		l.keys = append(l.keys, listenKeyOf(netip.AddrPortFrom(netip.IPv4Unspecified(), l.addr.Port()), cfg.Link))
+	}
+	for _, k := range l.keys {
+		h.listeners[k] = l
+	}
+	return l, nil
+}
+
+// free reports whether nothing listens on addr, or on what includes it or is included by it.
+func (h *Host) free(addr netip.AddrPort, link int32, dualStack bool) bool {
+	for k := range h.listeners {
+		if k.port != addr.Port() {
+			continue
+		}
+		same := k.is4 == addr.Addr().Is4()
+		if dualStack && addr.Addr() == netip.IPv6Unspecified() && k.is4 {
+			return false
+		}
+		if !same {
+			continue
+		}
+		own := listenKeyOf(addr, link)
+		if k.addr == own.addr && k.link == own.link || addr.Addr().IsUnspecified() ||
+			k.addr == netip.IPv6Unspecified().As16() || k.addr == netip.IPv4Unspecified().As16() {
+			return false
+		}
+	}
+	return true
+}
+
+// listener finds who listens on a local address and port.
+func (h *Host) listener(local netip.AddrPort, link int32) *Listener {
+	if len(h.listeners) == 0 {
+		return nil
+	}
+	if l := h.listeners[listenKeyOf(local, link)]; l != nil {
+		return l
+	}
+	wildcard := netip.IPv6Unspecified()
+	if local.Addr().Is4() {
+		wildcard = netip.IPv4Unspecified()
+	}
+	return h.listeners[listenKeyOf(netip.AddrPortFrom(wildcard, local.Port()), link)]
+}
+
+// Addr is the address and port listened on.
+func (l *Listener) Addr() netip.AddrPort { return l.addr }
+
+// Pending is how many connections wait to be accepted.
+func (l *Listener) Pending() int { return len(l.accepted) }
+
+// SetOwner names who is told of events from now on; nil: nobody.
+func (l *Listener) SetOwner(owner ip.Owner) { l.owner = owner }
+
+// Accept takes the first connection that waits; nil if none does.
+func (l *Listener) Accept() *Conn {
+	if len(l.accepted) == 0 {
+		return nil
+	}
+	c := l.accepted[0]
+	l.accepted[0] = nil
+	if l.accepted = l.accepted[1:]; len(l.accepted) == 0 {
+		l.accepted = nil
+	}
+	return c
+}
+
+// Close stops listening. Connections that nobody has accepted are reset; half-open ones are forgotten.
+func (l *Listener) Close(now time.Time) {
+	if l.closed {
+		return
+	}
+	l.closed = true
+	for _, k := range l.keys {
+		delete(l.host.listeners, k)
+	}
+	if l.halfOpen > 0 {
+		l.host.table.all(func(e *entry) {
+			if o, ok := e.occupant.(*halfOpen); ok && o.listener == l {
+				o.forget()
+			}
+		})
+	}
+	for c := l.Accept(); c != nil; c = l.Accept() {
+		c.Abort(now)
+		c.Close(now)
+	}
+	if l.owner != nil {
+		l.owner.Notify(ip.Closed)
+	}
+}
+
+// segment takes a segment for which there is no connection: "LISTEN STATE".
+// https://www.rfc-editor.org/rfc/rfc9293.html#section-3.10.7.2
+func (l *Listener) segment(now int64, s *segment) {
+	switch {
+	case s.has(wire.TCPRst):
+	case s.has(wire.TCPAck):
+		l.host.counters.NoListener++
+		l.host.refuse(now, s)
+	case s.has(wire.TCPSyn) && l.admits():
+		l.open(now, s, 0)
+	}
+}
+
+// admits reports whether there is room for another connection; if not, a SYN is counted as dropped.
+func (l *Listener) admits() bool {
+	h := l.host
+	if len(l.accepted) >= l.backlog {
+		h.counters.AcceptQueueFull++
+		return false
+	}
+	if l.halfOpen >= l.backlog || h.halfOpen >= h.config.Limits.HalfOpen {
+		h.counters.SynQueueFull++
+		return false
+	}
+	return true
+}

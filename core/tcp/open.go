@@ -1,0 +1,251 @@
+package tcp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/smolnet/smolnet/core/ip"
+	"github.com/smolnet/smolnet/core/wire"
+)
+
+// DialConfig says whom to connect to.
+type DialConfig struct {
+	// Local is this side's address and port. An invalid or unspecified address, or a port of 0, is chosen.
+	Local netip.AddrPort
+	// Remote is the peer's address and port. Both are required.
+	Remote netip.AddrPort
+	// Link is the index of the interface to use: required if Remote is link-local, else 0 for any.
+	Link int32
+	// Options default to the host's.
+	Options *Options
+	// Owner is told when the connection is established, or has failed.
+	Owner ip.Owner
+}
+
+// Dial begins a connection and returns it in SYN-SENT. The errors are ip.ErrInvalid for an unusable Remote,
+// ip.ErrNetworkUnreachable, ip.ErrAddressNotAvailable, ip.ErrAddressInUse, ErrNoPorts, ErrTooManyConnections, and what is wrong with
+// Options.
+func (h *Host) Dial(now time.Time, cfg DialConfig) (*Conn, error) {
+	t := h.since(now)
+	remote := netip.AddrPortFrom(cfg.Remote.Addr().Unmap(), cfg.Remote.Port())
+	if a := remote.Addr(); !a.IsValid() || remote.Port() == 0 || a.IsMulticast() || a.IsUnspecified() || a == broadcast {
+		// "A TCP implementation MUST reject as an error a local OPEN call for an invalid remote IP address (e.g., a broadcast or
+		// multicast address)"
+		// https://www.rfc-editor.org/rfc/rfc9293.html#section-3.9.1.1
+		return nil, fmt.Errorf("remote address %v: %w", remote, ip.ErrInvalid)
+	}
+	if h.connections >= h.config.Limits.Connections {
+		return nil, ErrTooManyConnections
+	}
+	options, err := h.optionsFor(cfg.Options)
+	if err != nil {
+		return nil, err
+	}
+	src := cfg.Local.Addr().Unmap()
+	if src.IsUnspecified() {
+		src = netip.Addr{}
+	}
+	path, src, err := h.network.Route(cfg.Link, src, remote.Addr())
+	if err != nil {
+		return nil, err
+	}
+	link := cfg.Link
+	if link == 0 {
+		link = path.Link()
+	}
+	i := newID(netip.AddrPortFrom(src, cfg.Local.Port()), remote, link)
+	if i.localPort == 0 {
+		if err := h.chooseLocalPort(&i); err != nil {
+			return nil, err
+		}
+	} else if h.table.lookup(&i) != nil || h.listener(netip.AddrPortFrom(src, i.localPort), link) != nil {
+		return nil, ip.ErrAddressInUse
+	}
+
+	c := h.newConn(i, path, options)
+	c.owner = cfg.Owner
+	c.start(t, h.isn(t, &i))
+	c.enter(SynSent)
+	h.counters.ActiveOpens++
+	c.pending = pendingSYN
+	c.ready()
+	c.setTimers(t)
+	return c, nil
+}
+
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// optionsFor fills in o's defaults; without o they are the host's own, shared by all.
+func (h *Host) optionsFor(o *Options) (*Options, error) {
+	if o == nil {
+		return &h.config.Options, nil
+	}
+	filled, err := o.withDefaults(&h.config.Options)
+	if err != nil {
+		return nil, err
+	}
+	return &filled, nil
+}
+
+// chooseLocalPort fills in a port that is not in use with this peer, from a random one upwards: the "Simple Port Randomization
+// Algorithm".
+// https://www.rfc-editor.org/rfc/rfc6056.html#section-3.3.1
+func (h *Host) chooseLocalPort(i *id) error {
+	port, err := h.choosePort(func(port uint16) bool {
+		i.localPort = port
+		if i.remotePort == port && i.remote == i.local {
+			return false // it would connect to itself, by simultaneous open
+		}
+		return h.table.lookup(i) == nil && h.listener(netip.AddrPortFrom(i.localAddr(), port), i.link) == nil
+	})
+	i.localPort = port
+	return err
+}
+
+// choosePort returns an ephemeral port that is free.
+func (h *Host) choosePort(free func(uint16) bool) (uint16, error) {
+	var b [4]byte
+	if _, err := io.ReadFull(h.config.Rand, b[:]); err != nil {
+		return 0, fmt.Errorf("tcp: reading random octets: %w", err)
+	}
+	first, count := uint32(h.config.FirstPort), uint32(h.config.LastPort)-uint32(h.config.FirstPort)+1
+	offset := binary.BigEndian.Uint32(b[:]) % count
+	for n := range count {
+		if port := uint16(first + (offset+n)%count); port != 0 && free(port) {
+			return port, nil
+		}
+	}
+	return 0, ErrNoPorts
+}
+
+// start sets the sequence spaces before the first segment.
+func (c *Conn) start(now int64, iss uint32) {
+	c.iss = iss
+	c.sndUna, c.sndNxt, c.sndMax = iss, iss, iss
+	c.sndBase = iss + 1
+	c.recovery.start(iss)
+	c.rcvShift = windowScale(c.options.ReceiveBuffer)
+	c.sndMSS = defaultMSS(c.id.is4())
+	c.timers.lastReceived = now
+	c.timers.lastSent = now
+}
+
+// windowScale is the least shift that lets a 16-bit field express n octets.
+func windowScale(n int) uint8 {
+	shift := uint8(0)
+	for n>>shift > 65535 {
+		shift++
+	}
+	return shift
+}
+
+// defaultMSS is assumed of a peer that does not say.
+//
+// "If an MSS Option is not received at connection setup, TCP implementations MUST assume a default send MSS of 536 (576 - 40) for
+// IPv4 or 1220 (1280 - 60) for IPv6"
+// https://www.rfc-editor.org/rfc/rfc9293.html#section-3.7.1
+func defaultMSS(is4 bool) uint16 {
+	if is4 {
+		return 536
+	}
+	return 1220
+}
+
+// ownMSS is the payload of the largest segment that the path and the options let through.
+//
+// "When calculating the value to put in the TCP MSS option, the MTU value SHOULD be decreased by only the size of the fixed IP and
+// TCP headers"
+// https://www.rfc-editor.org/rfc/rfc6691.html#section-2
+func ownMSS(path ip.Path, is4 bool, o *Options) uint16 {
+	headers := 60
+	if is4 {
+		headers = 40
+	}
+	mss := min(max(path.MTU()-headers, minMSS), 65535)
+	if o.MaxSegment != 0 {
+		mss = min(mss, o.MaxSegment)
+	}
+	return uint16(mss)
+}
+
+// synOptions are the options of a SYN: those of an offer, or of an answer to peer's.
+func synOptions(mss uint16, shift uint8, peer *wire.TCPOptions) wire.TCPOptions {
+	return wire.TCPOptions{
+		MSS: mss, HasMSS: true,
+		// "If a Window Scale option was received in the initial <SYN> segment, then this option MAY be sent in the <SYN,ACK>
+		// segment."
+		// https://www.rfc-editor.org/rfc/rfc7323.html#section-2.2
+		HasWindowScale: peer == nil || peer.HasWindowScale, WindowScale: shift,
+	}
+}
+
+// negotiated takes over what the peer's SYN has offered.
+func (c *Conn) negotiated(o *wire.TCPOptions) {
+	mss := int(defaultMSS(c.id.is4()))
+	if o.HasMSS && o.MSS != 0 {
+		mss = max(int(o.MSS), minMSS)
+	}
+	c.sndMSS = min(uint16(min(mss, 65535)), ownMSS(c.path, c.id.is4(), c.options))
+	if o.HasWindowScale {
+		// "If a Window Scale option is received with a shift.cnt value larger than 14, the TCP SHOULD log the error but MUST use 14
+		// instead of the specified value."
+		// https://www.rfc-editor.org/rfc/rfc7323.html#section-2.3
+		c.sndShift = min(o.WindowScale, 14)
+	} else {
+		c.sndShift, c.rcvShift = 0, 0
+	}
+	c.rcvMSS = min(ownMSS(c.path, c.id.is4(), c.options), defaultMSS(c.id.is4())) // until larger ones arrive
+	c.congestion.Start(&c.window, c.initialWindow())
+}
+
+// initialWindow is what may be sent before the first acknowledgment.
+//
+// "the upper bound for the initial window will be min (10*MSS, max (2*MSS, 14600))"
+// https://www.rfc-editor.org/rfc/rfc6928.html#section-2
+func (c *Conn) initialWindow() int {
+	mss, segments := int(c.sndMSS), c.host.config.InitialWindow
+	return min(segments*mss, max(2*mss, segments*1460))
+}
+
+// receivedSYN starts the receive sequence space from the peer's SYN.
+func (c *Conn) receivedSYN(s *segment) {
+	c.irs = s.seq
+	c.rcvNxt = s.seq + 1
+	c.rcvAcked = c.rcvNxt
+	c.negotiated(&s.options)
+	c.setSendWindow(s)
+	c.rcvEdge = c.rcvNxt + uint32(min(c.options.ReceiveBuffer, 65535))
+}
+
+// handshakeTook has data begin cautiously after a SYN, or SYN|ACK, had to be repeated.
+func (c *Conn) handshakeTook(retries uint8) {
+	c.timers.backoff = 0
+	if retries > 0 && c.rtt.min == 0 {
+		c.rtt.rto = max(c.rtt.rto, rtoAfterSYNTimeout)
+	}
+	if retries > 1 {
+		// RFC 5681, section 3.1: "if the SYN or SYN/ACK is lost, the initial window used by a sender after a correctly transmitted
+		// SYN MUST be one segment". RFC 6928, section 2, makes an exception of the first loss, which may be none.
+		c.congestion.Start(&c.window, int(c.sndMSS))
+	}
+}
+
+// rtoAfterSYNTimeout is the timeout to begin with then.
+//
+// "If the timer expires awaiting the ACK of a SYN segment and the TCP implementation is using an RTO less than 3 seconds, the RTO
+// MUST be re-initialized to 3 seconds when data transmission begins (i.e., after the three-way handshake completes)."
+// https://www.rfc-editor.org/rfc/rfc6298.html#section-5
+const rtoAfterSYNTimeout = 3e9
+
+// established completes the handshake. synRetries is how often the SYN was repeated.
+func (c *Conn) established(synRetries uint8) {
+	c.handshakeTook(synRetries)
+	c.setState(Established)
+	if c.sndClosed {
+		c.setState(FinWait1) // CloseWrite did not wait for the handshake
+	}
+	c.notify(ip.Connected | ip.Writable)
+}

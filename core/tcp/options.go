@@ -1,0 +1,137 @@
+package tcp
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/smolnet/smolnet/core/tcp/congestion"
+)
+
+// Options are what can be chosen for one connection, or for all that a listener accepts. A zero field stands for its default.
+type Options struct {
+	// ReceiveBuffer is how many octets may wait to be read, and so the largest window that is offered; 64 to 1 GiB,
+	// default 1 MiB. Memory is taken as data arrives, not before. It must be chosen before the handshake, since the window scale
+	// is made from it; later it can only be changed below what the scale allows.
+	ReceiveBuffer int
+	// SendBuffer is how many octets may wait to be acknowledged; 64 to 1 GiB, default 1 MiB. Memory is taken as data is
+	// written.
+	SendBuffer int
+	// Nagle delays small segments while others are on their way (RFC 9293, section 3.7.4). Default off, as package net
+	// has it.
+	Nagle bool
+	// DelayedACK is how long an acknowledgment may wait for more data or for a segment to ride on; default 40 ms, less
+	// than 500 ms (RFC 9293, section 3.8.6.3). Negative: every segment is acknowledged at once.
+	DelayedACK time.Duration
+	// KeepAlive says whether and how an idle connection is probed. Default off.
+	KeepAlive KeepAlive
+	// UserTimeout is how long sent data may stay unacknowledged before the connection is given up (RFC 9293, section
+	// 3.9.1). Default: Config.DataRetries decides.
+	UserTimeout time.Duration
+	// HopLimit is IPv6's hop limit and IPv4's TTL; default 64.
+	HopLimit uint8
+	// TrafficClass is IPv6's traffic class and IPv4's TOS; its two low bits, which are ECN's, must be zero. Default 0.
+	TrafficClass uint8
+	// Congestion names the congestion control: "reno" (the default) or "none".
+	Congestion string
+	// MaxSegment bounds the payload of the segments sent and, by the MSS option, of those received; 0: the path's MTU
+	// does. At least 48.
+	MaxSegment int
+}
+
+// KeepAlive is how an idle connection is probed (RFC 9293, section 3.8.4). A zero duration or count stands for its
+// default.
+type KeepAlive struct {
+	Enable   bool
+	Idle     time.Duration // without anything received, before the first probe; default 2 h (the RFC's least)
+	Interval time.Duration // between probes; default 75 s
+	Count    int           // unanswered probes before the connection is given up; default 9, at most 255
+}
+
+// The bounds of what Options may hold.
+const (
+	minBuffer     = 64
+	maxBuffer     = 1 << 30 // what a window scale of 14 can express
+	minMSS        = 48      // less is refused: IPv4's least MTU leaves 28 octets, and nobody means it
+	maxDelayedACK = 500 * time.Millisecond
+)
+
+func (k KeepAlive) withDefaults() KeepAlive {
+	if k.Idle == 0 {
+		k.Idle = 2 * time.Hour
+	}
+	if k.Interval == 0 {
+		k.Interval = 75 * time.Second
+	}
+	if k.Count == 0 {
+		k.Count = 9
+	}
+	return k
+}
+
+// withDefaults returns o with the defaults filled in from d, or an error that names what is wrong.
+func (o Options) withDefaults(d *Options) (Options, error) {
+	fill(&o.ReceiveBuffer, d.ReceiveBuffer)
+	fill(&o.SendBuffer, d.SendBuffer)
+	fill(&o.DelayedACK, d.DelayedACK)
+	fill(&o.UserTimeout, d.UserTimeout)
+	fill(&o.HopLimit, d.HopLimit)
+	fill(&o.TrafficClass, d.TrafficClass)
+	fill(&o.Congestion, d.Congestion)
+	fill(&o.MaxSegment, d.MaxSegment)
+	o.Nagle = o.Nagle || d.Nagle
+	if o.KeepAlive == (KeepAlive{}) {
+		o.KeepAlive = d.KeepAlive
+	}
+	o.KeepAlive = o.KeepAlive.withDefaults()
+	return o, o.validate()
+}
+
+func fill[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+var defaultOptions = Options{
+	ReceiveBuffer: 1 << 20,
+	SendBuffer:    1 << 20,
+	DelayedACK:    40 * time.Millisecond,
+	HopLimit:      64,
+	Congestion:    "reno",
+}
+
+func (o *Options) validate() error {
+	for _, b := range []struct {
+		name  string
+		value int
+	}{{"ReceiveBuffer", o.ReceiveBuffer}, {"SendBuffer", o.SendBuffer}} {
+		if b.value < minBuffer || b.value > maxBuffer {
+			return fmt.Errorf("tcp: %s is %d, not between %d and %d octets", b.name, b.value, minBuffer, maxBuffer)
+		}
+	}
+	if o.DelayedACK >= maxDelayedACK {
+		// "the delay MUST be less than 0.5 seconds"
+		// https://www.rfc-editor.org/rfc/rfc9293.html#section-3.8.6.3
+		return fmt.Errorf("tcp: DelayedACK is %v, not less than %v", o.DelayedACK, maxDelayedACK)
+	}
+	if o.MaxSegment != 0 && (o.MaxSegment < minMSS || o.MaxSegment > 65535) {
+		return fmt.Errorf("tcp: MaxSegment is %d, not between %d and 65535 octets", o.MaxSegment, minMSS)
+	}
+	if o.TrafficClass&3 != 0 {
+		return fmt.Errorf("tcp: TrafficClass is %#x, whose two low bits belong to ECN", o.TrafficClass)
+	}
+	if o.UserTimeout < 0 {
+		return fmt.Errorf("tcp: UserTimeout is %v", o.UserTimeout)
+	}
+	if k := o.KeepAlive; k.Idle < 0 || k.Interval < 0 || k.Count < 0 {
+		return fmt.Errorf("tcp: KeepAlive has a negative value: %+v", k)
+	} else if k.Count > math.MaxUint8 {
+		return fmt.Errorf("tcp: KeepAlive.Count is %d, more than %d", k.Count, math.MaxUint8)
+	}
+	if _, ok := congestion.ByName(o.Congestion); !ok {
+		return fmt.Errorf("tcp: unknown congestion control %q", o.Congestion)
+	}
+	return nil
+}

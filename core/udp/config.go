@@ -1,0 +1,119 @@
+package udp
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/smolnet/smolnet/core/ip"
+	"github.com/smolnet/smolnet/core/packet"
+)
+
+// Why a call on an endpoint failed. The errors of core/ip are used as well.
+var (
+	// ErrWouldBlock: the send queue has no room for the datagram. The owner will be told by ip.Writable when it has.
+	ErrWouldBlock = errors.New("send queue is full")
+	// ErrClosed: the endpoint, or the host, was closed.
+	ErrClosed = errors.New("endpoint is closed")
+)
+
+// Config is what a Host is made of. Network and Rand are required; any other zero field stands for its default.
+type Config struct {
+	Network ip.Network
+	Epoch   time.Time // time zero of the stack's clock
+	Rand    io.Reader // where ports come from
+	Limits  Limits
+
+	// PortUnreachable is told of a datagram that no endpoint is there for, and that may be answered with an ICMP error. p
+	// begins with the UDP header; the function takes it. nil: such datagrams are dropped.
+	PortUnreachable func(now int64, p *packet.Packet)
+
+	// FirstPort and LastPort bound the ports chosen for those who ask for none, both included; default 49152 to 65535,
+	// the dynamic ports of RFC 6335.
+	FirstPort, LastPort uint16
+}
+
+// Limits bound what a Host keeps. A zero field stands for its default.
+type Limits struct {
+	// Endpoints is how many endpoints there may be, those included that are closed and have datagrams yet to
+	// send; default 65,536.
+	Endpoints int
+	// ReceiveBuffer and SendBuffer are what an endpoint's queues are bounded by, unless it is told otherwise: the memory,
+	// in octets, that the datagrams in them pin. Default 256 KiB. A queue that is empty takes any datagram.
+	ReceiveBuffer, SendBuffer int
+	// MaxBuffer is the most that either bound may be set to; what is larger is taken for it. Default 64 MiB.
+	MaxBuffer int
+}
+
+func (c Config) withDefaults() (Config, error) {
+	fill(&c.FirstPort, 49152)
+	fill(&c.LastPort, 65535)
+	fill(&c.Limits.Endpoints, 1<<16)
+	fill(&c.Limits.MaxBuffer, 64<<20)
+	fill(&c.Limits.ReceiveBuffer, min(256<<10, c.Limits.MaxBuffer))
+	fill(&c.Limits.SendBuffer, min(256<<10, c.Limits.MaxBuffer))
+	switch {
+	case c.Network == nil || c.Rand == nil:
+		return c, errors.New("udp: Config needs a Network and a Rand")
+	case c.FirstPort > c.LastPort:
+		return c, fmt.Errorf("udp: FirstPort %d is above LastPort %d", c.FirstPort, c.LastPort)
+	}
+	for _, v := range []struct {
+		name  string
+		value int
+	}{
+		{"Endpoints", c.Limits.Endpoints}, {"MaxBuffer", c.Limits.MaxBuffer},
+		{"ReceiveBuffer", c.Limits.ReceiveBuffer}, {"SendBuffer", c.Limits.SendBuffer},
+	} {
+		if v.value < 0 {
+			return c, fmt.Errorf("udp: Limits.%s is negative: %d", v.name, v.value)
+		}
+	}
+	for _, v := range []struct {
+		name  string
+		value int
+	}{{"ReceiveBuffer", c.Limits.ReceiveBuffer}, {"SendBuffer", c.Limits.SendBuffer}} {
+		if v.value > c.Limits.MaxBuffer {
+			return c, fmt.Errorf("udp: Limits.%s %d exceeds Limits.MaxBuffer %d", v.name, v.value, c.Limits.MaxBuffer)
+		}
+	}
+	return c, nil
+}
+
+// fill gives *v the default unless it has a value.
+func fill[T comparable](v *T, standard T) {
+	var zero T
+	if *v == zero {
+		*v = standard
+	}
+}
+
+// BindConfig says what an endpoint is bound and connected to.
+type BindConfig struct {
+	// Local is the address and port to receive at and send from. The unspecified address of a family stands for all of
+	// the stack's addresses of that family; port 0 is chosen. It may be a multicast address, or the broadcast address,
+	// at which the endpoint then only receives. For a connected endpoint the zero value, or an unspecified address,
+	// leaves the choice of an address to the routes.
+	Local netip.AddrPort
+	// Remote, if valid, connects the endpoint: it receives datagrams, and errors, from there only.
+	Remote netip.AddrPort
+	// Link is the index of the interface, 0 for any: required for link-local IPv6 addresses.
+	Link int32
+	// DualStack has an unspecified IPv6 address stand for all IPv4 addresses as well.
+	DualStack bool
+	// ReceiveBuffer and SendBuffer bound the endpoint's queues; 0: as the host's Limits say.
+	ReceiveBuffer, SendBuffer int
+	Options                   Options
+	// Owner is told what happens: ip.Readable, ip.Writable, and ip.Closed when the host is closed. nil: nobody.
+	Owner ip.Owner
+}
+
+// Options are what an endpoint puts into the IP headers of its datagrams. The zero value has the defaults.
+type Options struct {
+	HopLimit          uint8 // IPv4's TTL; 0: 64
+	MulticastHopLimit uint8 // the same for datagrams to a multicast address; 0: 1
+	TrafficClass      uint8 // IPv4's TOS
+	NoBroadcast       bool  // sending to the broadcast address fails with ip.ErrPermission
+}

@@ -1,0 +1,311 @@
+// Package udp is the User Datagram Protocol, RFC 768, over IPv4 and IPv6: endpoints, and the demultiplexing of what
+// arrives for them.
+//
+// Nothing is fragmented: a datagram that does not fit the link in one packet is refused.
+package udp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+
+	"github.com/smolnet/smolnet/core/ip"
+	"github.com/smolnet/smolnet/core/packet"
+	"github.com/smolnet/smolnet/core/wire"
+)
+
+// Host is the UDP of one stack: its endpoints, and what they share.
+type Host struct {
+	config   Config
+	network  ip.Network
+	counters Counters
+
+	table     map[key]*Endpoint    // by what they receive
+	ports     map[uint16]*Endpoint // by local port, linked through their portNext
+	connected int                  // endpoints in the table that are connected
+	linked    int                  // endpoints in the table that are bound to a link
+
+	// All endpoints, linked through their next: those closed and with datagrams yet to send are in no table.
+	first     *Endpoint
+	endpoints int
+
+	random [4]byte
+}
+
+// key is what an endpoint is found by: the local address and port and, if it is connected, the remote ones. As fixed
+// octets it is hashed and compared at once; the map has a seed of its own, so that nobody outside can choose keys that
+// fall together. IPv4 addresses are in their IPv4-mapped form, which never occurs on the wire.
+type key struct {
+	local, remote         [16]byte
+	localPort, remotePort uint16
+	link                  int32
+}
+
+func keyOf(local, remote netip.AddrPort, link int32) key {
+	k := key{local: local.Addr().As16(), localPort: local.Port(), link: link}
+	if remote.IsValid() {
+		k.remote, k.remotePort = remote.Addr().As16(), remote.Port()
+	}
+	return k
+}
+
+// NewHost returns a Host without endpoints, or an error that names the value of the configuration that is wrong.
+func NewHost(config Config) (*Host, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Host{
+		config:  config,
+		network: config.Network,
+		table:   make(map[key]*Endpoint),
+		ports:   make(map[uint16]*Endpoint),
+	}, nil
+}
+
+// Counters returns a copy of the host's statistics.
+func (h *Host) Counters() Counters { return h.counters }
+
+// Endpoints is how many endpoints there are, those included that are closed and have datagrams yet to send.
+func (h *Host) Endpoints() int { return h.endpoints }
+
+// Close closes every endpoint, telling its owner, and drops what they have yet to send. Afterwards nothing can be
+// bound.
+func (h *Host) Close() {
+	h.config.Limits.Endpoints = -1
+	for e := h.first; e != nil; e = h.first {
+		e.sending.Reset()
+		if e.closed {
+			e.forget()
+			continue
+		}
+		e.Close()
+		e.notify(ip.Closed)
+	}
+}
+
+// Input takes p, a datagram that arrived by path: p.IP says from where and to whom, and its first octet is the UDP
+// header's.
+func (h *Host) Input(now int64, path ip.Path, p *packet.Packet) {
+	b := p.Header(wire.UDPHeaderLen)
+	if b == nil {
+		h.drop(p, &h.counters.InHeaderErrors)
+		return
+	}
+	header := wire.UDPPacket(b)
+	length := header.Length()
+	switch {
+	case length < wire.UDPHeaderLen || length > p.Len():
+		h.drop(p, &h.counters.InLengthErrors)
+		return
+	case header.DstPort() == 0:
+		h.drop(p, &h.counters.InHeaderErrors)
+		return
+	}
+	p.Truncate(length) // what is behind belongs to nobody
+	if cause := h.verify(path, p, header); cause != nil {
+		h.drop(p, cause)
+		return
+	}
+	local := netip.AddrPortFrom(p.IP.Dst, header.DstPort())
+	remote := netip.AddrPortFrom(p.IP.Src, header.SrcPort())
+	if e := h.lookup(local, remote, p.IP.Link); e != nil {
+		p.TrimFront(wire.UDPHeaderLen)
+		p.Seq = uint32(remote.Port())
+		e.deliver(p)
+		return
+	}
+	h.noPort(now, p)
+}
+
+// noPort ends a datagram that there is no endpoint for.
+func (h *Host) noPort(now int64, p *packet.Packet) {
+	h.counters.NoPorts++
+	// "If a datagram arrives addressed to a UDP port for which there is no pending LISTEN call, UDP SHOULD send an ICMP
+	// Port Unreachable message."
+	// https://www.rfc-editor.org/rfc/rfc1122.html#section-4.1.3.1
+	//
+	// "An ICMP error message MUST NOT be sent as the result of receiving: [...] a datagram destined to an IP broadcast
+	// or IP multicast address, or [...] a datagram sent as a link-layer broadcast"
+	// https://www.rfc-editor.org/rfc/rfc1122.html#section-3.2.2
+	if p.IP.Group || group(p.IP.Dst) {
+		h.counters.NoPortsGroup++
+		p.Release()
+		return
+	}
+	if h.config.PortUnreachable == nil {
+		p.Release()
+		return
+	}
+	h.config.PortUnreachable(now, p)
+}
+
+// drop ends a datagram and counts why.
+func (h *Host) drop(p *packet.Packet, cause *uint64) {
+	h.counters.InErrors++
+	*cause++
+	p.Release()
+}
+
+// verify returns nil if the checksum of the datagram p is right or needs no looking at, and else the counter of
+// what is wrong.
+func (h *Host) verify(path ip.Path, p *packet.Packet, header wire.UDPPacket) *uint64 {
+	if p.Checksum == packet.ChecksumPartial {
+		return nil // it never left memory
+	}
+	if header.Checksum() == 0 {
+		if p.IP.Dst.Is4() {
+			return nil // "the transmitter generated no checksum" (RFC 768)
+		}
+		// "IPv6 receivers must discard UDP packets containing a zero checksum and should log the error."
+		// https://www.rfc-editor.org/rfc/rfc8200.html#section-8.1
+		return &h.counters.InNoChecksum
+	}
+	if p.Checksum == packet.ChecksumVerified || path.VerifiesChecksum(ip.ProtocolUDP) {
+		return nil
+	}
+	if sum(p).Checksum() != 0 {
+		return &h.counters.InChecksumErrors
+	}
+	return nil
+}
+
+// sum adds up pseudo-header and datagram.
+func sum(p *packet.Packet) wire.Sum {
+	var s wire.Sum
+	s.AddPseudoHeader(p.IP.Src, p.IP.Dst, ip.ProtocolUDP, p.Len())
+	for _, piece := range p.Pieces() {
+		s.Add(piece)
+	}
+	return s
+}
+
+// lookup finds the endpoint for a datagram to local from remote that arrived by link: the most particular there is.
+func (h *Host) lookup(local, remote netip.AddrPort, link int32) *Endpoint {
+	if h.connected > 0 {
+		if e := h.find(keyOf(local, remote, 0), link); e != nil {
+			return e
+		}
+	}
+	if e := h.find(keyOf(local, netip.AddrPort{}, 0), link); e != nil {
+		return e
+	}
+	wildcard := netip.IPv6Unspecified()
+	if local.Addr().Is4() {
+		wildcard = netip.IPv4Unspecified()
+	}
+	return h.find(keyOf(netip.AddrPortFrom(wildcard, local.Port()), netip.AddrPort{}, 0), link)
+}
+
+// find looks for an endpoint bound to link, and then for one bound to none.
+func (h *Host) find(k key, link int32) *Endpoint {
+	if h.linked > 0 && link != 0 {
+		k.link = link
+		if e := h.table[k]; e != nil {
+			return e
+		}
+		k.link = 0
+	}
+	return h.table[k]
+}
+
+// Error learns of an ICMP error about a datagram that the host has sent. It reaches the endpoint connected to where the
+// datagram went. One that is not connected sends to many, and must not suffer from what befalls one of them.
+//
+//	"UDP MUST pass to the application layer all ICMP error messages that it receives from the IP layer."
+//
+// https://www.rfc-editor.org/rfc/rfc1122.html#section-4.1.3.3
+func (h *Host) Error(_ int64, e *ip.Error) {
+	if len(e.Transport) >= 4 && h.connected > 0 {
+		local := netip.AddrPortFrom(e.Src, binary.BigEndian.Uint16(e.Transport))
+		remote := netip.AddrPortFrom(e.Dst, binary.BigEndian.Uint16(e.Transport[2:]))
+		if endpoint := h.find(keyOf(local, remote, 0), e.Link); endpoint != nil && e.Kind.Err() != nil {
+			h.counters.ErrorsDelivered++
+			endpoint.fail(e.Kind.Err())
+			return
+		}
+	}
+	h.counters.ErrorsIgnored++
+}
+
+// Bind opens an endpoint. The errors are ip.ErrInvalid, ip.ErrAddressNotAvailable, ip.ErrAddressInUse (also if every
+// ephemeral port is), ip.ErrNetworkUnreachable if Remote is, ip.ErrNoBufferSpace beyond Limits.Endpoints, and
+// ErrClosed.
+func (h *Host) Bind(config BindConfig) (*Endpoint, error) {
+	switch limit := h.config.Limits.Endpoints; {
+	case limit < 0:
+		return nil, ErrClosed
+	case h.endpoints >= limit:
+		return nil, fmt.Errorf("%d endpoints: %w", h.endpoints, ip.ErrNoBufferSpace)
+	}
+	e := &Endpoint{host: h, owner: config.Owner, link: config.Link, options: config.Options}
+	if err := e.setBuffers(config.ReceiveBuffer, config.SendBuffer); err != nil {
+		return nil, err
+	}
+	local, err := h.resolve(&config, e)
+	if err != nil {
+		return nil, err
+	}
+	e.local = local
+	if local.Port() == 0 {
+		port, err := h.choosePort(e)
+		if err != nil {
+			return nil, err
+		}
+		e.local = netip.AddrPortFrom(local.Addr(), port)
+	} else if !h.free(e, local.Port()) {
+		return nil, ip.ErrAddressInUse
+	}
+	h.add(e)
+	return e, nil
+}
+
+// resolve sets the endpoint's remote address, and finds out which local address it gets.
+func (h *Host) resolve(config *BindConfig, e *Endpoint) (netip.AddrPort, error) {
+	local, remote := plain(config.Local), plain(config.Remote)
+	addr := local.Addr()
+	if remote.Addr().IsValid() {
+		otherFamily := addr.IsValid() && addr.Is4() != remote.Addr().Is4()
+		if remote.Port() == 0 || otherFamily && !(config.DualStack && isWildcard(addr)) {
+			return local, fmt.Errorf("from %v to %v: %w", config.Local, config.Remote, ip.ErrInvalid)
+		}
+		if needsLink(remote.Addr(), config.Link) {
+			return local, fmt.Errorf("%v without a link: %w", config.Remote, ip.ErrInvalid)
+		}
+		if isWildcard(addr) {
+			addr = netip.Addr{}
+		}
+		_, source, err := h.network.Route(config.Link, addr, remote.Addr())
+		e.remote, e.source = remote, source
+		return netip.AddrPortFrom(source, local.Port()), err
+	}
+	switch {
+	case !addr.IsValid() || needsLink(addr, config.Link):
+		return local, fmt.Errorf("local address %v on link %d: %w", config.Local, config.Link, ip.ErrInvalid)
+	case isWildcard(addr):
+		e.dualStack = config.DualStack && addr.Is6()
+	case group(addr):
+	case !h.network.Local(config.Link, addr):
+		return local, ip.ErrAddressNotAvailable
+	default:
+		e.source = addr
+	}
+	return local, nil
+}
+
+// plain is a without zone, and as an IPv4 address if it is one in IPv6's clothes.
+func plain(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
+}
+
+func isWildcard(addr netip.Addr) bool { return addr.IsValid() && addr.IsUnspecified() }
+
+// needsLink reports whether addr means nothing without a link.
+func needsLink(addr netip.Addr, link int32) bool {
+	return link == 0 && addr.Is6() && addr.IsLinkLocalUnicast()
+}
+
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// group reports whether addr is a multicast address or the limited broadcast address.
+func group(addr netip.Addr) bool { return addr.IsMulticast() || addr == broadcast }

@@ -1,0 +1,5 @@
+//go:build !race && !packetdebug
+
+package tuntap_test
+
+const checked = false

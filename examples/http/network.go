@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+
+	"github.com/smolnet/smolnet/dev"
+	"github.com/smolnet/smolnet/dev/pipe"
+	"github.com/smolnet/smolnet/dev/tap"
+	"github.com/smolnet/smolnet/dev/tun"
+	"github.com/smolnet/smolnet/internal/netns"
+	"github.com/smolnet/smolnet/smolnet"
+)
+
+var (
+	stackAddresses    = prefixes("192.168.69.1/24", "fdaa::1/64")
+	peerAddresses     = prefixes("192.168.69.100/24", "fdaa::100/64")
+	loopbackAddresses = prefixes("127.0.0.1/8", "::1/128")
+)
+
+func prefixes(texts ...string) (parsed []netip.Prefix) {
+	for _, text := range texts {
+		parsed = append(parsed, netip.MustParsePrefix(text))
+	}
+	return parsed
+}
+
+// network is one host, which reaches itself, or two that reach each other.
+type network struct {
+	how   string
+	hosts []*host
+}
+
+// host is a stack, or the kernel: both speak package net's language.
+type host struct {
+	name      string
+	addresses []netip.Prefix
+	listen    func(network, address string) (net.Listener, error)
+	dial      func(ctx context.Context, network, address string) (net.Conn, error)
+	stack     *smolnet.Stack // nil: the kernel
+}
+
+// withKernel joins a stack and the kernel by a tap. It is for a private namespace, where it disturbs nobody.
+func withKernel() (*network, error) {
+	const name = "smol0"
+	device, err := openDevice("tap", name)
+	if err != nil {
+		return nil, err
+	}
+	stack, err := newHost("smolnet", device, stackAddresses)
+	if err != nil {
+		return nil, err
+	}
+	kernel := &host{"kernel", peerAddresses, net.Listen, new(net.Dialer).DialContext, nil}
+	for _, address := range kernel.addresses {
+		err = errors.Join(err, netns.AddAddress(name, address))
+	}
+	how := "a stack and the kernel, joined by a tap in a private network namespace"
+	return &network{how, []*host{stack, kernel}}, errors.Join(err, netns.Up(name))
+}
+
+// withPipe joins two stacks by an in-memory link.
+func withPipe() (*network, error) {
+	a, b := pipe.New(pipe.Config{Medium: dev.Ethernet, MTU: 1500})
+	first, err := newHost("stack 1", a, stackAddresses)
+	if err != nil {
+		return nil, err
+	}
+	second, err := newHost("stack 2", b, peerAddresses)
+	return &network{"two stacks, joined by an in-memory link", []*host{first, second}}, err
+}
+
+// withLoopback is one stack that talks to itself, by the loopback interface that every stack has.
+func withLoopback() (*network, error) {
+	stack, err := newHost("smolnet", nil, loopbackAddresses)
+	return &network{"one stack, over its own loopback", []*host{stack}}, err
+}
+
+// openDevice opens a tap or a tun, and makes it if there is none of that name.
+func openDevice(kind, name string) (dev.Device, error) {
+	if kind == "tun" {
+		return tun.Open(tun.Config{Name: name})
+	}
+	return tap.Open(tap.Config{Name: name})
+}
+
+// newHost makes a stack, with an interface of these addresses if there is a device for it.
+func newHost(name string, device dev.Device, addresses []netip.Prefix) (*host, error) {
+	stack, err := smolnet.New(smolnet.Config{})
+	if err != nil {
+		return nil, err
+	}
+	if device != nil {
+		_, err = stack.AddInterface(smolnet.Interface{Name: name, Device: device, Addresses: addresses})
+		if err != nil {
+			return nil, errors.Join(err, stack.Close())
+		}
+	}
+	return &host{name, addresses, stack.Listen, stack.DialContext, stack}, nil
+}
+
+func (n *network) close() {
+	for _, h := range n.hosts {
+		if h.stack != nil {
+			h.stack.Close()
+		}
+	}
+}

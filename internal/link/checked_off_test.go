@@ -1,0 +1,5 @@
+//go:build !race && !packetdebug
+
+package link_test
+
+const checked = false

@@ -1,0 +1,105 @@
+package netns
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// AddAddress gives an interface an address in the subnet that prefix says, usable when it returns, or when the interface is
+// up.
+func AddAddress(name string, prefix netip.Prefix) error {
+	link, err := net.InterfaceByName(name)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	r := newRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	r.put(unix.IfAddrmsg{
+		Family:    family(prefix.Addr()),
+		Prefixlen: uint8(prefix.Bits()),
+		Flags:     unix.IFA_F_NODAD,
+		Index:     uint32(link.Index),
+	})
+	r.attribute(unix.IFA_LOCAL, prefix.Addr().AsSlice())
+	r.attribute(unix.IFA_ADDRESS, prefix.Addr().AsSlice())
+	if broadcast, ok := broadcastAddr(prefix); ok {
+		r.attribute(unix.IFA_BROADCAST, broadcast.AsSlice())
+	}
+	if err := r.do(fmt.Sprintf("adding %v to %s", prefix, name)); err != nil || link.Flags&net.FlagUp == 0 {
+		return err
+	}
+	return awaitUsable(prefix.Addr(), link.Index)
+}
+
+// awaitUsable waits until the kernel takes packets for addr. An IPv6 address is there, and can be bound, a little before
+// that: the route that makes it local is added by a worker of the kernel's, even without duplicate address detection.
+func awaitUsable(addr netip.Addr, index int) error {
+	if addr.Is4() {
+		return nil
+	}
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	// Whatever happens to routes from now on is told, so that the one that is added between a look and a wait ends the wait.
+	routes := &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: 1 << (unix.RTNLGRP_IPV6_ROUTE - 1)}
+	if err := unix.Bind(fd, routes); err != nil {
+		return err
+	}
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 5}); err != nil {
+		return err
+	}
+	news := make([]byte, 4096)
+	for {
+		if local, err := isLocal(addr, index); err != nil || local {
+			return err
+		}
+		// Too much news at once is news as well.
+		if _, _, err := unix.Recvfrom(fd, news, 0); err != nil && !errors.Is(err, unix.ENOBUFS) {
+			l, e := isLocal(addr, index)
+			b, _ := os.ReadFile("/proc/self/net/if_inet6")
+			rr, _ := os.ReadFile("/proc/self/net/ipv6_route")
+			return fmt.Errorf("%v does not become usable: %w %v %v\n%s\n%s", addr, err, l, e, b, rr)
+		}
+	}
+}
+
+// isLocal asks the kernel whether packets to addr are for itself.
+func isLocal(addr netip.Addr, index int) (bool, error) {
+	r := newRequest(unix.RTM_GETROUTE, 0)
+	r.put(unix.RtMsg{Family: family(addr), Dst_len: uint8(addr.BitLen())})
+	r.attribute(unix.RTA_DST, addr.AsSlice())
+	if addr.IsLinkLocalUnicast() {
+		r.attribute(unix.RTA_OIF, uint32(index))
+	}
+	body, err := r.ask()
+	if errors.Is(err, unix.ENETUNREACH) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking for the route to %v: %w", addr, err)
+	}
+	var route unix.RtMsg
+	if _, err := binary.Decode(body, binary.NativeEndian, &route); err != nil {
+		return false, err
+	}
+	return route.Type == unix.RTN_LOCAL, nil
+}
+
+// broadcastAddr is the directed broadcast address of an IPv4 subnet, which the kernel does not work out itself.
+func broadcastAddr(prefix netip.Prefix) (netip.Addr, bool) {
+	if !prefix.Addr().Is4() || prefix.Bits() > 30 {
+		return netip.Addr{}, false
+	}
+	b := prefix.Addr().As4()
+	for bit := prefix.Bits(); bit < 32; bit++ {
+		b[bit/8] |= 0x80 >> (bit % 8)
+	}
+	return netip.AddrFrom4(b), true
+}

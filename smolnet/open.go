@@ -1,0 +1,222 @@
+package smolnet
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/smolnet/smolnet/core/ip"
+	"github.com/smolnet/smolnet/core/tcp"
+	"github.com/smolnet/smolnet/core/udp"
+	"github.com/smolnet/smolnet/dialer"
+	"github.com/smolnet/smolnet/internal/neterr"
+	"github.com/smolnet/smolnet/listener"
+)
+
+// ConnectTCP is what dialer.Dialer calls, with one of the addresses that Resolve returned. The connection is a
+// *TCPConn. Errors are bare: core's, or the context's.
+func (s *Stack) ConnectTCP(ctx context.Context, network string, local, remote netip.AddrPort, options dialer.Options) (net.Conn, error) {
+	n, err := networkFor("tcp", network)
+	if err != nil {
+		return nil, err
+	}
+	keepAlive := keepAliveOf(options.KeepAlive, s.keepAlive)
+	c := &TCPConn{ep: endpoint{stack: s, network: n}, keepAlive: s.unusual(keepAlive)}
+	s.mu.Lock()
+	e, err := s.connecting(n, local, remote)
+	switch addr := e.remote.Addr(); {
+	case err != nil:
+	case s.closed:
+		err = net.ErrClosed
+	case addr.IsMulticast() || addr == broadcast:
+		err = ip.ErrNetworkUnreachable // as on Linux, where such an address has no route of the kind that TCP needs
+	case e.remote.Port() == 0:
+		err = ip.ErrConnectionRefused // nobody listens there
+	default:
+		c.tcp, err = s.core.TCP().Dial(time.Now(), tcp.DialConfig{
+			Local: e.local, Remote: e.remote, Link: e.link, Owner: &c.ep,
+			Options: s.options(keepAlive, options.ReadBuffer, options.WriteBuffer),
+		})
+	}
+	if err != nil {
+		s.release()
+		return nil, connectError(local, err)
+	}
+	s.release()
+	if err := c.established(ctx); err != nil {
+		return nil, connectError(local, err)
+	}
+	return c, nil
+}
+
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// networkFor is networkOf for a call that is for one protocol.
+func networkFor(protocol, name string) (network, error) {
+	n, err := networkOf(name)
+	if err == nil && n.protocol() != protocol {
+		err = net.UnknownNetworkError(name)
+	}
+	return n, err
+}
+
+// connectError names the system call that would have failed: it was the binding to a local address if that was
+// asked for and is what is wrong.
+func connectError(local netip.AddrPort, err error) error {
+	if local != (netip.AddrPort{}) && (errors.Is(err, ip.ErrAddressInUse) || errors.Is(err, ip.ErrAddressNotAvailable)) {
+		return neterr.Map("bind", err)
+	}
+	return neterr.Map("connect", err)
+}
+
+// established waits for the end of the handshake.
+func (c *TCPConn) established(ctx context.Context) error {
+	s := c.ep.stack
+	s.mu.Lock()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			err = ctx.Err()
+		default:
+			switch c.tcp.State() {
+			case tcp.SynSent, tcp.SynReceived:
+			case tcp.Closed:
+				if err = c.tcp.Err(); err == nil {
+					err = tcp.ErrReset
+				}
+			default:
+				c.ep.write.wake = nil // a Write may never have to wait
+				s.unlock()
+				return nil
+			}
+		}
+		if !c.ep.open() {
+			err = net.ErrClosed
+		}
+		if err != nil {
+			c.ep.close()
+			c.tcp.Abort(time.Now())
+			c.tcp.Close(time.Now())
+			s.release()
+			return err
+		}
+		wake := c.ep.write.prepare()
+		s.unlock()
+		select {
+		case <-wake:
+		case <-ctx.Done():
+		}
+		s.mu.Lock()
+	}
+}
+
+// options returns what a connection is to begin with; nil for the stack's defaults, which connections share.
+func (s *Stack) options(keepAlive tcp.KeepAlive, readBuffer, writeBuffer int) *tcp.Options {
+	if keepAlive == s.keepAlive && readBuffer == 0 && writeBuffer == 0 {
+		return nil
+	}
+	return &tcp.Options{KeepAlive: keepAlive, ReceiveBuffer: readBuffer, SendBuffer: writeBuffer}
+}
+
+// unusual returns where to keep k, nil if it is the default.
+func (s *Stack) unusual(k tcp.KeepAlive) *tcp.KeepAlive {
+	if k == s.keepAlive {
+		return nil
+	}
+	own := k
+	return &own
+}
+
+// ListenOnTCP is what listener.ListenConfig calls, with an address that Resolve returned. The listener is a
+// *TCPListener. Errors are bare: core's, or net.ErrClosed.
+func (s *Stack) ListenOnTCP(network string, local netip.AddrPort, options listener.Options) (net.Listener, error) {
+	n, err := networkFor("tcp", network)
+	if err != nil {
+		return nil, err
+	}
+	keepAlive := keepAliveOf(options.KeepAlive, s.keepAlive)
+	l := &TCPListener{ep: endpoint{stack: s, network: n}, keepAlive: s.unusual(keepAlive)}
+	s.mu.Lock()
+	defer s.unlock()
+	if s.closed {
+		return nil, net.ErrClosed
+	}
+	addr, link, dual, err := s.listening(n, local)
+	if err != nil {
+		return nil, err
+	}
+	l.ep.mapped = dual
+	l.tcp, err = s.core.TCP().Listen(tcp.ListenConfig{
+		Local: addr, Link: link, DualStack: dual, Backlog: options.Backlog, Owner: &l.ep,
+		Options: s.options(keepAlive, options.ReadBuffer, options.WriteBuffer),
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.link = link
+	return l, nil
+}
+
+// ConnectUDP is what dialer.Dialer calls, with one of the addresses that Resolve returned. The socket is a *UDPConn.
+// Errors are bare: core's, or the context's.
+func (s *Stack) ConnectUDP(ctx context.Context, network string, local, remote netip.AddrPort, options dialer.Options) (net.Conn, error) {
+	n, err := networkFor("udp", network)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	e, err := s.connecting(n, local, remote)
+	if err != nil {
+		return nil, connectError(local, err)
+	}
+	c, err := s.bindUDP(n, udp.BindConfig{
+		Local: e.local, Remote: e.remote, Link: e.link, ReceiveBuffer: options.ReadBuffer, SendBuffer: options.WriteBuffer,
+	})
+	if err != nil {
+		return nil, connectError(local, err)
+	}
+	return c, nil
+}
+
+// ListenOnUDP is what listener.ListenConfig calls, with an address that Resolve returned. The socket is a *UDPConn.
+// Errors are bare: core's, or net.ErrClosed.
+func (s *Stack) ListenOnUDP(network string, local netip.AddrPort, options listener.Options) (net.PacketConn, error) {
+	n, err := networkFor("udp", network)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	addr, link, dual, err := s.listening(n, local)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.bindUDP(n, udp.BindConfig{
+		Local: addr, Link: link, DualStack: dual, ReceiveBuffer: options.ReadBuffer, SendBuffer: options.WriteBuffer,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.ep.mapped = addr.Addr().Is6()
+	return c, nil
+}
+
+func (s *Stack) bindUDP(n network, config udp.BindConfig) (*UDPConn, error) {
+	if s.closed {
+		return nil, net.ErrClosed
+	}
+	c := &UDPConn{ep: endpoint{stack: s, network: n}, connected: config.Remote.IsValid()}
+	config.Owner = &c.ep
+	var err error
+	if c.udp, err = s.core.UDP().Bind(config); err != nil {
+		return nil, err
+	}
+	return c, nil
+}

@@ -1,0 +1,158 @@
+package smolnet
+
+import (
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/smolnet/smolnet/core/tcp"
+	"github.com/smolnet/smolnet/internal/neterr"
+)
+
+// Keep-alive as package net has it by default.
+const (
+	keepAliveIdle     = 15 * time.Second
+	keepAliveInterval = 15 * time.Second
+	keepAliveCount    = 9
+)
+
+// The bounds of a connection's buffers, in octets: those of tcp.Options.
+const (
+	leastBuffer   = 64
+	largestBuffer = 1 << 30
+)
+
+// keepAliveOf returns what config asks for, where a negative field keeps what was before.
+func keepAliveOf(config net.KeepAliveConfig, before tcp.KeepAlive) tcp.KeepAlive {
+	return tcp.KeepAlive{
+		Enable:   config.Enable,
+		Idle:     choose(config.Idle, keepAliveIdle, before.Idle),
+		Interval: choose(config.Interval, keepAliveInterval, before.Interval),
+		Count:    choose(config.Count, keepAliveCount, before.Count),
+	}
+}
+
+func choose[T time.Duration | int](asked, standard, before T) T {
+	switch {
+	case asked == 0:
+		return standard
+	case asked < 0:
+		return before
+	}
+	return asked
+}
+
+var defaultKeepAlive = tcp.KeepAlive{Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount}
+
+// SetDeadline sets the read and the write deadline: see net.Conn.
+func (c *TCPConn) SetDeadline(t time.Time) error {
+	if !c.ok() {
+		return syscall.EINVAL
+	}
+	return c.setFailure(c.ep.setDeadlines(t, &c.ep.read, &c.ep.write))
+}
+
+// SetReadDeadline sets when Reads fail, one under way included, with an error that is os.ErrDeadlineExceeded. Zero:
+// never.
+func (c *TCPConn) SetReadDeadline(t time.Time) error {
+	if !c.ok() {
+		return syscall.EINVAL
+	}
+	return c.setFailure(c.ep.setDeadlines(t, &c.ep.read))
+}
+
+// SetWriteDeadline sets when Writes fail, one under way included, with an error that is os.ErrDeadlineExceeded. Zero:
+// never.
+func (c *TCPConn) SetWriteDeadline(t time.Time) error {
+	if !c.ok() {
+		return syscall.EINVAL
+	}
+	return c.setFailure(c.ep.setDeadlines(t, &c.ep.write))
+}
+
+// SetLinger says what Close does with what is still to be sent: with sec < 0, the default, or sec > 0 it is sent in the
+// background; with sec == 0 it is discarded and the connection reset.
+func (c *TCPConn) SetLinger(sec int) error {
+	return c.control("set", "setsockopt", func(time.Time) error {
+		c.tcp.SetLinger(sec)
+		return nil
+	})
+}
+
+// SetNoDelay says whether data is sent as soon as it is written, which is the default, or may wait for the
+// acknowledgment of what was sent before: Nagle's algorithm.
+func (c *TCPConn) SetNoDelay(noDelay bool) error {
+	return c.control("set", "setsockopt", func(now time.Time) error {
+		c.tcp.SetNoDelay(noDelay)
+		return nil
+	})
+}
+
+// SetKeepAlive says whether the peer is probed when nothing comes from it.
+func (c *TCPConn) SetKeepAlive(enable bool) error {
+	return c.changeKeepAlive(func(k *tcp.KeepAlive) { k.Enable = enable })
+}
+
+// SetKeepAlivePeriod sets how long nothing may come from the peer before it is probed. Zero is the default of 15
+// seconds.
+func (c *TCPConn) SetKeepAlivePeriod(d time.Duration) error {
+	return c.changeKeepAlive(func(k *tcp.KeepAlive) { k.Idle = choose(d, keepAliveIdle, k.Idle) })
+}
+
+// SetKeepAliveConfig sets all of keep-alive. Zero fields are the defaults, negative ones change nothing.
+func (c *TCPConn) SetKeepAliveConfig(config net.KeepAliveConfig) error {
+	return c.changeKeepAlive(func(k *tcp.KeepAlive) { *k = keepAliveOf(config, *k) })
+}
+
+func (c *TCPConn) changeKeepAlive(change func(*tcp.KeepAlive)) error {
+	return c.control("set", "setsockopt", func(now time.Time) error {
+		if c.keepAlive == nil {
+			k := c.ep.stack.keepAlive
+			c.keepAlive = &k
+		}
+		change(c.keepAlive)
+		c.tcp.SetKeepAlive(now, *c.keepAlive)
+		return nil
+	})
+}
+
+// SetReadBuffer sets how many octets may wait to be read. What is beyond the bounds of tcp.Options is moved to them.
+func (c *TCPConn) SetReadBuffer(bytes int) error {
+	return c.setBuffer(bytes, (*tcp.Conn).SetReadBuffer)
+}
+
+// SetWriteBuffer sets how many octets may wait to be acknowledged. What is beyond the bounds of tcp.Options is moved
+// to them.
+func (c *TCPConn) SetWriteBuffer(bytes int) error {
+	return c.setBuffer(bytes, (*tcp.Conn).SetWriteBuffer)
+}
+
+func (c *TCPConn) setBuffer(bytes int, set func(*tcp.Conn, int) error) error {
+	if !c.ok() {
+		return syscall.EINVAL
+	}
+	s := c.ep.stack
+	s.mu.Lock()
+	var err error = net.ErrClosed
+	if c.ep.open() {
+		err = set(c.tcp, min(max(bytes, leastBuffer), largestBuffer))
+	}
+	s.release()
+	return c.setFailure(err)
+}
+
+// MultipathTCP reports whether the connection uses Multipath TCP, which this stack does not speak.
+func (c *TCPConn) MultipathTCP() (bool, error) {
+	if !c.ok() {
+		return false, syscall.EINVAL
+	}
+	return false, nil
+}
+
+// setFailure is failure in the form that package net gives the errors of deadlines and buffers.
+func (c *TCPConn) setFailure(err error) error {
+	if err == nil {
+		return nil
+	}
+	return neterr.Op("set", "setsockopt", c.ep.network.String(), nil, c.LocalAddr(), err)
+}
