@@ -57,14 +57,15 @@ func (l *Interface) addAddress(address netip.Prefix) error {
 	if err := l.checkAddress(address); err != nil {
 		return err
 	}
+	if err := l.joinGroups(address.Addr()); err != nil {
+		return fmt.Errorf("address %v: %w", address, err)
+	}
 	if !address.IsSingleIP() && !isLinkLocalv6(address) {
 		err := s.routes.Add(route.Route{Destination: address.Masked(), Link: l.index})
 		if err != nil && !errors.Is(err, route.ErrDuplicate) { // another address is in the same network
+			l.leaveGroups(address.Addr())
 			return fmt.Errorf("address %v: %w", address, err)
 		}
-	}
-	if err := l.joinGroups(address.Addr()); err != nil {
-		return fmt.Errorf("address %v: %w", address, err)
 	}
 	l.addresses = append(l.addresses, address)
 	s.addressesChanged()

@@ -269,3 +269,13 @@ func TestRandomnessThatFails(t *testing.T) {
 	_, err := New(epoch, Config{Rand: brokenReader{}})
 	require.ErrorContains(t, err, "dry")
 }
+
+func TestAddressThatWouldExceedTheRoutes(t *testing.T) {
+	s := newScript(t, func(c *Config) { c.Limits.Routes = 2 })
+	groups := len(s.link.groups)
+	err := s.link.AddAddress(s.now, prefix("fdbb::77:1/64"))
+	require.ErrorIs(t, err, ErrConfig)
+	require.ErrorContains(t, err, "fdbb::77:1/64")
+	require.Len(t, s.link.groups, groups, "nothing is left behind")
+	require.False(t, s.stack.Local(0, addr("fdbb::77:1")))
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/smolnet/smolnet/core/ip"
 	"github.com/smolnet/smolnet/core/packet"
+	"github.com/smolnet/smolnet/core/tcp"
 	"github.com/smolnet/smolnet/core/udp"
 	"github.com/smolnet/smolnet/core/wire"
 	"github.com/smolnet/smolnet/dev"
@@ -313,4 +314,28 @@ func TestSuperSegmentIsQuotedAsFarAsItGoes(t *testing.T) {
 	frames := s.send()
 	require.Len(t, frames, 1)
 	require.Equal(t, whole[14:14+548], frames[0][14+28:])
+}
+
+func TestErrorsReachTheirConnection(t *testing.T) {
+	for _, tc := range []struct {
+		remote string
+		refuse func(syn []byte) []byte
+	}{
+		{"192.168.69.100:80", func(syn []byte) []byte {
+			return error4(them4, wire.ICMPv4DestinationUnreachable, wire.ICMPv4PortUnreachable, 0, syn[:28])
+		}},
+		{"[fdaa::100]:80", func(syn []byte) []byte {
+			return error6(them6, wire.ICMPv6DestinationUnreachable, wire.ICMPv6PortUnreachable, 0, syn)
+		}},
+	} {
+		t.Run(tc.remote, func(t *testing.T) {
+			s := newScript(t).knowing()
+			c, err := s.stack.TCP().Dial(s.now, tcp.DialConfig{Remote: addrPort(tc.remote)})
+			require.NoError(t, err)
+			sent := s.send()
+			require.Len(t, sent, 1)
+			s.recv(toUs(tc.refuse(sent[0][14:])))
+			require.ErrorIs(t, c.Err(), ip.ErrConnectionRefused)
+		})
+	}
 }

@@ -413,7 +413,7 @@ var (
 )
 
 func TestWaysToReadAndWrite(t *testing.T) {
-	want := make([]byte, 5<<20)
+	want := make([]byte, 3<<19)
 	rand.Read(want)
 	inPlaces(t, func(t *testing.T, p place) {
 		for from, write := range sources {

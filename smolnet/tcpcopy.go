@@ -125,6 +125,7 @@ func (c *TCPConn) copyTo(w io.Writer) (written int64, err error) {
 	var (
 		packets storage.Queue
 		chunk   *packet.Chunk // for what came in pieces too small to be written one by one
+		pieces  net.Buffers   // for who takes them all at once
 	)
 	defer func() {
 		packets.Reset()
@@ -137,8 +138,10 @@ func (c *TCPConn) copyTo(w io.Writer) (written int64, err error) {
 			return written, c.failure("read", "read", err)
 		}
 		for packets.Len() > 0 {
-			var n int
-			if first := packets.Peek(); first.Len() >= copySize/4 || packets.Len() == 1 {
+			var n int64
+			if to, ok := w.(buffersWriter); ok {
+				n, err = writePackets(to, &packets, &pieces)
+			} else if first := packets.Peek(); first.Len() >= copySize/4 || packets.Len() == 1 {
 				n, err = writePacket(w, packets.Pop())
 			} else {
 				if chunk == nil {
@@ -146,7 +149,7 @@ func (c *TCPConn) copyTo(w io.Writer) (written int64, err error) {
 				}
 				n, err = writeAll(w, chunk.Data()[:packets.Read(chunk.Data())])
 			}
-			written += int64(n)
+			written += n
 			if err != nil {
 				return written, err
 			}
@@ -166,7 +169,7 @@ func (c *TCPConn) detach(into *storage.Queue) error {
 }
 
 // writePacket writes the packet's octets and releases it.
-func writePacket(w io.Writer, p *packet.Packet) (written int, err error) {
+func writePacket(w io.Writer, p *packet.Packet) (written int64, err error) {
 	defer p.Release()
 	for _, piece := range p.Pieces() {
 		if len(piece) == 0 {
@@ -181,12 +184,32 @@ func writePacket(w io.Writer, p *packet.Packet) (written int, err error) {
 	return written, nil
 }
 
-func writeAll(w io.Writer, b []byte) (int, error) {
+func writeAll(w io.Writer, b []byte) (int64, error) {
 	n, err := w.Write(b)
 	if err == nil && n != len(b) {
 		err = io.ErrShortWrite
 	}
-	return n, err
+	return int64(n), err
+}
+
+// buffersWriter is what takes many pieces at once, such as another connection.
+type buffersWriter interface {
+	WriteBuffers(*net.Buffers) (int64, error)
+}
+
+// writePackets writes the octets of all packets and releases them. The list of pieces is kept for the next time.
+func writePackets(w buffersWriter, packets *storage.Queue, pieces *net.Buffers) (int64, error) {
+	defer packets.Reset()
+	*pieces = (*pieces)[:0]
+	for p := packets.Peek(); p != nil; p = p.Next {
+		for _, piece := range p.Pieces() {
+			if len(piece) > 0 {
+				*pieces = append(*pieces, piece)
+			}
+		}
+	}
+	left := *pieces
+	return w.WriteBuffers(&left)
 }
 
 // WriteBuffers writes all buffers as one Write would write one, and takes from them what was written, as

@@ -81,7 +81,7 @@ func withLoopback() (*network, error) {
 // openDevice opens a tap or a tun, and makes it if there is none of that name.
 func openDevice(kind, name string) (dev.Device, error) {
 	if kind == "tun" {
-		return tun.Open(tun.Config{Name: name})
+		return tun.Open(tun.Config{Name: name, Network: peerAddresses[0]})
 	}
 	return tap.Open(tap.Config{Name: name})
 }

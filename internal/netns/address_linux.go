@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,36 +38,18 @@ func AddAddress(name string, prefix netip.Prefix) error {
 
 // awaitUsable waits until the kernel takes packets for addr. An IPv6 address is there, and can be bound, a little before
 // that: the route that makes it local is added by a worker of the kernel's, even without duplicate address detection.
+// The news of that route comes too early, before it is in use; so there is nothing to wait for but the route itself.
 func awaitUsable(addr netip.Addr, index int) error {
 	if addr.Is4() {
 		return nil
 	}
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	// Whatever happens to routes from now on is told, so that the one that is added between a look and a wait ends the wait.
-	routes := &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: 1 << (unix.RTNLGRP_IPV6_ROUTE - 1)}
-	if err := unix.Bind(fd, routes); err != nil {
-		return err
-	}
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 5}); err != nil {
-		return err
-	}
-	news := make([]byte, 4096)
-	for {
+	const patience = 10 * time.Second
+	for began := time.Now(); time.Since(began) < patience; time.Sleep(time.Millisecond) {
 		if local, err := isLocal(addr, index); err != nil || local {
 			return err
 		}
-		// Too much news at once is news as well.
-		if _, _, err := unix.Recvfrom(fd, news, 0); err != nil && !errors.Is(err, unix.ENOBUFS) {
-			l, e := isLocal(addr, index)
-			b, _ := os.ReadFile("/proc/self/net/if_inet6")
-			rr, _ := os.ReadFile("/proc/self/net/ipv6_route")
-			return fmt.Errorf("%v does not become usable: %w %v %v\n%s\n%s", addr, err, l, e, b, rr)
-		}
 	}
+	return fmt.Errorf("%v has not become usable in %v", addr, patience)
 }
 
 // isLocal asks the kernel whether packets to addr are for itself.

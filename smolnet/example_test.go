@@ -1,0 +1,54 @@
+package smolnet_test
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/netip"
+
+	"github.com/smolnet/smolnet/dev/pipe"
+	"github.com/smolnet/smolnet/smolnet"
+)
+
+// Two stacks on an in-memory link: one serves HTTP, the other fetches.
+func Example() {
+	here, there := pipe.New(pipe.Config{})
+	client, server := stackOn(here, "192.168.69.1/24"), stackOn(there, "192.168.69.100/24")
+	defer client.Close()
+	defer server.Close()
+
+	l, err := server.Listen("tcp", ":80")
+	if err != nil {
+		log.Fatal(err)
+	}
+	go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "hello, %s", r.URL.Path)
+	}))
+
+	transport := &http.Transport{DialContext: client.DialContext}
+	defer transport.CloseIdleConnections()
+	response, err := (&http.Client{Transport: transport}).Get("http://192.168.69.100/world")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	fmt.Println(string(body), err)
+	// Output: hello, /world <nil>
+}
+
+func stackOn(device *pipe.Device, address string) *smolnet.Stack {
+	stack, err := smolnet.New(smolnet.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = stack.AddInterface(smolnet.Interface{
+		Device:    device,
+		Addresses: []netip.Prefix{netip.MustParsePrefix(address)},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return stack
+}
