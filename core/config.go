@@ -25,12 +25,13 @@ type Config struct {
 	// simulation that is to be repeatable gives a seeded generator.
 	Rand io.Reader
 
-	// Logger is told what happens: normal events at LevelTrace, malformed packets and what is exceptional at
-	// slog.LevelDebug. nil: nobody listens.
+	// Logger is told what happens: normal events at LevelTrace, among them what becomes of connections; malformed and
+	// other dropped packets, and what is exceptional, at slog.LevelDebug. nil: nobody listens.
 	Logger *slog.Logger
 
 	// TCP and UDP configure the transports. New fills in what they get from the stack: Network, Epoch and Rand. Their
-	// Limits stay zero, because those in Limits hold.
+	// Limits stay zero, because those in Limits hold, and so do TCP's Dropped and Event and UDP's Dropped, through which
+	// the Logger hears of them.
 	TCP tcp.Config
 	UDP udp.Config
 
@@ -79,6 +80,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Rand == nil {
 		c.Rand = rand.Reader
+	}
+	if c.TCP.Dropped != nil || c.TCP.Event != nil || c.UDP.Dropped != nil {
+		return c, fmt.Errorf("core: %w: Config.TCP or Config.UDP has a Dropped or Event, which are the Logger's", ErrConfig)
 	}
 	if c.TCP.Network != nil || c.TCP.Rand != nil || !c.TCP.Epoch.IsZero() || c.TCP.Limits != (tcp.Limits{}) {
 		return c, fmt.Errorf("core: %w: Config.TCP has a Network, Rand, Epoch or Limits, which are the stack's", ErrConfig)

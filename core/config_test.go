@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/smolnet/smolnet/core/neighbour"
+	"github.com/smolnet/smolnet/core/packet"
 	"github.com/smolnet/smolnet/core/tcp"
 	"github.com/smolnet/smolnet/core/udp"
 	"github.com/smolnet/smolnet/core/wire"
@@ -31,6 +32,12 @@ func TestBadConfigurations(t *testing.T) {
 		{"absurd table", func(c *Config) { c.Limits.Destinations = 1 << 30 }, []string{"Destinations 1073741824"}},
 		{"TCP limits in the wrong place", func(c *Config) { c.TCP.Limits.Backlog = 1 }, []string{"Config.TCP", "Limits"}},
 		{"UDP limits in the wrong place", func(c *Config) { c.UDP.Limits.Endpoints = 1 }, []string{"Config.UDP", "Limits"}},
+		{"a hook of TCP's", func(c *Config) { c.TCP.Event = func(*tcp.Conn, string) {} }, []string{"Config.TCP", "Event"}},
+		{"a hook of UDP's", func(c *Config) { c.UDP.Dropped = func(*packet.Packet, string) {} }, []string{"Config.UDP", "Dropped"}},
+		{"backlog above half-open connections", func(c *Config) { c.Limits.TCP = tcp.Limits{Backlog: 50, HalfOpen: 40} },
+			[]string{"Limits.Backlog 50", "Limits.HalfOpen 40"}},
+		{"backlog above connections", func(c *Config) { c.Limits.TCP = tcp.Limits{Backlog: 50, Connections: 40} },
+			[]string{"Limits.Backlog 50", "Limits.Connections 40"}},
 		{"neighbour limits in the wrong place", func(c *Config) { c.Neighbours.MaxEntries = 1 }, []string{"Config.Neighbours"}},
 		{"TCP limit negative", func(c *Config) { c.Limits.TCP = tcp.Limits{Backlog: -7} }, []string{"Backlog", "-7"}},
 		{"UDP limit negative", func(c *Config) { c.Limits.UDP = udp.Limits{Endpoints: -7} }, []string{"Endpoints", "-7"}},
@@ -72,7 +79,8 @@ func TestEveryLimit(t *testing.T) {
 }
 
 func TestDefaultsFollowOtherLimits(t *testing.T) {
-	for _, limits := range []Limits{{Addresses: 1000}, {Neighbours: 10000}, {NeighbourQueue: 8 << 20}} {
+	for _, limits := range []Limits{{Addresses: 1000}, {Neighbours: 10000}, {NeighbourQueue: 8 << 20}, {TCP: tcp.Limits{HalfOpen: 9}},
+		{TCP: tcp.Limits{Connections: 9}}} {
 		_, err := New(epoch, Config{Limits: limits})
 		require.NoError(t, err, "what is not said fits what is: %+v", limits)
 	}

@@ -33,7 +33,7 @@ type LinkCounters struct {
 	InOctets   uint64
 	OutFrames  uint64 // handed to the device, or to whoever sends for it
 	OutOctets  uint64
-	OutErrors  uint64 // the device refused the frame; Poll counts them
+	OutErrors  uint64 // the device refused the frame: see Interface.Refused
 	OutDropped uint64 // never reached the device: some queue was full, or the neighbour did not answer
 }
 

@@ -2,8 +2,10 @@ package core
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -217,7 +219,29 @@ func TestLog(t *testing.T) {
 		Operation: wire.ARPReply, SenderHardware: theirHardware, SenderProtocol: us4, TargetProtocol: us4})))
 	require.Contains(t, out.String(), `msg="address conflict" interface=eth0 address=192.168.69.1`)
 	out.Reset()
+	s.recv(toUs(syn(them4, us4, 1000, 80)))
+	require.Equal(t, `level=DEBUG msg="segment dropped" interface=eth0 cause="nothing is open there" `+
+		"packet.source=192.168.69.100 packet.destination=192.168.69.1 packet.protocol=6 packet.length=0\n", untimed(&out))
+	s.recv(toUs(patched(syn(them6, us6, 1000, 80), 40+16, 1)))
+	require.Contains(t, untimed(&out), `msg="segment dropped" interface=eth0 cause="wrong checksum"`)
+	s.recv(toUs(udpTo(them4, us4, 1000, 9, "")))
+	require.Contains(t, untimed(&out), `msg="datagram dropped" interface=eth0 cause="nothing is open there"`)
+	s.recv(toUs(patched(udpTo(them6, us6, 1000, 9, ""), 40+6, 0, 0)))
+	require.Contains(t, untimed(&out), `msg="datagram dropped" interface=eth0 cause="no checksum"`)
+	s.skip()
+	_, err := s.stack.TCP().Dial(s.now, tcp.DialConfig{Remote: addrPort("127.0.0.1:80")})
+	require.NoError(t, err)
+	require.NotContains(t, out.String(), "connection", "what becomes of connections is below Debug")
+	s.stack.TCP().Close(s.now)
+	out.Reset()
 	level.Set(LevelTrace)
+	s.stack.Advance(s.now)
+	c, err := s.stack.TCP().Dial(s.now, tcp.DialConfig{Local: addrPort("127.0.0.1:5000"), Remote: addrPort("127.0.0.1:80")})
+	require.NoError(t, err)
+	require.Equal(t, "level=DEBUG-4 msg=\"connection opened\" local=127.0.0.1:5000 remote=127.0.0.1:80\n", untimed(&out))
+	c.Abort(s.now)
+	require.Equal(t, "level=DEBUG-4 msg=\"connection failed\" local=127.0.0.1:5000 remote=127.0.0.1:80 cause=\"connection aborted\"\n",
+		untimed(&out))
 	s.recv(toUs(echo4(them4, us4, "")))
 	s.skip()
 	require.Contains(t, out.String(), `msg="packet received"`)
@@ -226,6 +250,56 @@ func TestLog(t *testing.T) {
 	level.Set(slog.LevelInfo)
 	s.recv([]byte{1})
 	require.Empty(t, out.String(), "nobody listens any more")
+}
+
+// untimed takes what was logged, without the first line's time.
+func untimed(out *bytes.Buffer) string {
+	_, text, _ := strings.Cut(out.String(), " ")
+	out.Reset()
+	return text
+}
+
+// deaf is a handler that wants to hear nothing.
+type deaf struct{ t *testing.T }
+
+func (deaf) Enabled(context.Context, slog.Level) bool { return false }
+func (d deaf) Handle(_ context.Context, r slog.Record) error {
+	d.t.Errorf("told of %q", r.Message)
+	return nil
+}
+func (d deaf) WithAttrs([]slog.Attr) slog.Handler { return d }
+func (d deaf) WithGroup(string) slog.Handler      { return d }
+
+func TestNothingIsFormattedForNobody(t *testing.T) {
+	s := newScript(t, func(c *Config) { c.Logger = slog.New(deaf{t}) }).knowing()
+	c, err := s.stack.TCP().Dial(s.now, tcp.DialConfig{Remote: addrPort("127.0.0.1:80")})
+	require.NoError(t, err)
+	c.Abort(s.now)
+	wrong := toUs(patched(udpTo(them6, us6, 1000, 9, ""), 40+6, 0, 0))
+	scan := toUs(patched(syn(them4, us4, 1000, 80), 20+16, 1))
+	batch := make([]*packet.Packet, 2)
+	dropped := func() {
+		batch[0], batch[1] = packetOf(wrong), packetOf(scan)
+		s.stack.Input(s.now, s.link, batch)
+	}
+	dropped()
+	require.EqualValues(t, 1, s.stack.Counters().TCP.InChecksumErrors)
+	require.EqualValues(t, 1, s.stack.Counters().UDP.InNoChecksum)
+	if countsAllocations {
+		require.Zero(t, testing.AllocsPerRun(100, dropped))
+	}
+}
+
+// TCP to a group is TCP's to drop, and to count; nothing answers it.
+func TestTCPToAGroup(t *testing.T) {
+	s := newScript(t).knowing()
+	_, err := s.stack.TCP().Listen(tcp.ListenConfig{Local: addrPort("[::]:80"), DualStack: true})
+	require.NoError(t, err)
+	s.recv(toAll(syn(them4, addr("192.168.69.255"), 1000, 80)))
+	s.recv(toGroup(syn(them6, addr("ff02::1"), 1000, 80)))
+	s.wantIdle("RFC 9293, 3.9.2.3")
+	require.EqualValues(t, 2, s.stack.Counters().TCP.InGroup)
+	require.Zero(t, s.stack.Counters().Drops.Total())
 }
 
 func TestDropsSayWhatTheyAre(t *testing.T) {

@@ -43,7 +43,6 @@ const (
 	DropRoutingHeader   // a routing header with segments left
 	DropUnspecifiedIPv6 // the unspecified source with another protocol than ICMPv6
 	DropUnknownProtocol // a protocol that the stack does not speak
-	DropGroupTCP        // TCP to a broadcast or multicast address
 	DropNoNextHeader    // IPv6: nothing follows the headers
 
 	// What can be wrong with ICMP.
@@ -116,7 +115,6 @@ var dropCauses = [numDropCauses]struct {
 	DropRoutingHeader:      {"routing header with segments left", headerError},
 	DropUnspecifiedIPv6:    {"unspecified source", addressError},
 	DropUnknownProtocol:    {"unknown protocol", unknownProtocol},
-	DropGroupTCP:           {"TCP to a group", inDiscard},
 	DropNoNextHeader:       {"no next header", inDiscard},
 	DropICMPMalformed:      {"malformed ICMP", noEffect},
 	DropICMPChecksum:       {"wrong ICMP checksum", noEffect},

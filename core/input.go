@@ -95,13 +95,6 @@ func (l *Interface) deliver(now int64, p *packet.Packet, pointer int) {
 	v6 := p.IP.Dst.Is6()
 	switch p.IP.Protocol {
 	case ip.ProtocolTCP:
-		// "A TCP implementation MUST silently discard an incoming SYN segment that is addressed to a broadcast or
-		// multicast address." No other segment has any business there either.
-		// https://www.rfc-editor.org/rfc/rfc9293.html#section-3.9.2.3
-		if p.IP.Group {
-			l.drop(DropGroupTCP, p)
-			return
-		}
 		l.delivered(p, v6)
 		s.tcp.Input(now, l.arrival(v6), p)
 	case ip.ProtocolUDP:

@@ -6,10 +6,12 @@ import (
 	"net/netip"
 
 	"github.com/smolnet/smolnet/core/packet"
+	"github.com/smolnet/smolnet/core/tcp"
+	"github.com/smolnet/smolnet/core/udp"
 )
 
-// LevelTrace is the level of normal events: packets delivered and sent, neighbours resolved. It is below
-// slog.LevelDebug, at which the stack tells of what is malformed or exceptional.
+// LevelTrace is the level of normal events: packets delivered and sent, neighbours resolved, connections opened and
+// closed. It is below slog.LevelDebug, at which the stack tells of what is malformed or exceptional.
 const LevelTrace = slog.LevelDebug - 4
 
 // log is where the stack tells what happens. Whether anybody listens is asked once for each entry into the stack, so
@@ -43,6 +45,49 @@ func (l *log) passed(link *Interface, message string, p *packet.Packet) {
 func (l *log) exceptional(link *Interface, message string, addr netip.Addr) {
 	l.logger.LogAttrs(context.Background(), slog.LevelDebug, message,
 		slog.String("interface", link.name), slog.String("address", addr.String()))
+}
+
+// listen has the transports tell what they drop and what becomes of connections, if there is anybody to be told at all.
+func (s *Stack) listen(t *tcp.Config, u *udp.Config) {
+	if s.log.logger == nil {
+		return
+	}
+	t.Dropped = func(p *packet.Packet, cause string) {
+		if s.log.debug {
+			s.log.droppedAbove(s.Interface(p.IP.Link), "segment dropped", cause, p)
+		}
+	}
+	t.Event = func(c *tcp.Conn, what string) {
+		if s.log.trace {
+			s.log.connection(c, what)
+		}
+	}
+	u.Dropped = func(p *packet.Packet, cause string) {
+		if s.log.debug {
+			s.log.droppedAbove(s.Interface(p.IP.Link), "datagram dropped", cause, p)
+		}
+	}
+}
+
+// droppedAbove tells of what a transport could not use, or not send; link is nil if no interface is known. The caller
+// has tested l.debug.
+func (l *log) droppedAbove(link *Interface, message, cause string, p *packet.Packet) {
+	name := ""
+	if link != nil {
+		name = link.name
+	}
+	l.logger.LogAttrs(context.Background(), slog.LevelDebug, message,
+		slog.String("interface", name), slog.String("cause", cause), packetAttr(p))
+}
+
+// connection tells what has become of a connection. The caller has tested l.trace.
+func (l *log) connection(c *tcp.Conn, what string) {
+	var cause slog.Attr // empty: left out
+	if err := c.Err(); err != nil {
+		cause = slog.String("cause", err.Error())
+	}
+	l.logger.LogAttrs(context.Background(), LevelTrace, "connection "+what,
+		slog.String("local", c.LocalAddr().String()), slog.String("remote", c.RemoteAddr().String()), cause)
 }
 
 func packetAttr(p *packet.Packet) slog.Attr {

@@ -116,7 +116,8 @@ func (q *line) pop() ip.Sender {
 	return s
 }
 
-// Ready puts sender at the end of the line at path's link, unless it stands in one already.
+// Ready puts sender at the end of the line at path's link, unless it stands in one already. It is a
+// method of ip.Network, for the transports.
 func (s *Stack) Ready(by ip.Path, sender ip.Sender) {
 	l := by.(*path).link
 	if l.removed {
@@ -126,7 +127,7 @@ func (s *Stack) Ready(by ip.Path, sender ip.Sender) {
 }
 
 // Send transmits p by path, or by whatever way its destination has if the path is stale, through the interface's
-// control queue. It takes p.
+// control queue. It takes p. It is a method of ip.Network, for the transports.
 func (s *Stack) Send(now int64, by ip.Path, p *packet.Packet) {
 	way := s.way(by, p)
 	if way == nil {

@@ -43,26 +43,37 @@ type destination struct {
 // destination.
 const unroutable = ^uint64(0)
 
-func (p *path) Link() int32    { return p.link.index }
-func (p *path) MTU() int       { return p.link.mtu }
+// Link is the index of the interface that packets leave by.
+func (p *path) Link() int32 { return p.link.index }
+
+// MTU is that interface's.
+func (p *path) MTU() int { return p.link.mtu }
+
+// Loopback reports whether the interface is the built-in loopback.
 func (p *path) Loopback() bool { return p.link.loopback() }
 
+// SegmentsTCP reports whether the device takes super-segments of the next hop's version of IP.
 func (p *path) SegmentsTCP() bool { return p.link.segments(p.nextHop.Is6()) }
 
-func (p *path) FillsChecksum(protocol uint8) bool    { return p.link.fills(protocol) }
+// FillsChecksum reports whether the device completes the protocol's partial checksums.
+func (p *path) FillsChecksum(protocol uint8) bool { return p.link.fills(protocol) }
+
+// VerifiesChecksum reports whether the device vouches for the protocol's checksums.
 func (p *path) VerifiesChecksum(protocol uint8) bool { return p.link.verifies(protocol) }
 
+// Confirm tells the neighbour cache that the next hop has answered; where there is no neighbour it does nothing.
 func (p *path) Confirm(now int64) {
 	if p.neighbour != nil {
 		p.neighbour.Confirm(now)
 	}
 }
 
-// Timers is the stack's timer heap.
+// Timers is the stack's timer heap. Like Local, Route, Send and Ready it is a method of ip.Network, for the transports:
+// users of the stack have NextTimer.
 func (s *Stack) Timers() *timer.Heap { return &s.timers }
 
 // Local reports whether addr is one of the stack's own addresses, on the interface of the given index or, for 0, on
-// any. All of 127.0.0.0/8 is the loopback's own.
+// any. All of 127.0.0.0/8 is the loopback's own. It is a method of ip.Network, for the transports.
 func (s *Stack) Local(link int32, addr netip.Addr) bool {
 	if link == 0 {
 		return s.local.contains(addr) || loopbackv4(addr)
@@ -74,7 +85,7 @@ func (s *Stack) Local(link int32, addr netip.Addr) bool {
 func loopbackv4(addr netip.Addr) bool { return addr.Is4() && addr.IsLoopback() }
 
 // Route finds the path to dst and the source address to use, as ip.Network describes it. An unspecified src counts as
-// none.
+// none. It is for the transports.
 func (s *Stack) Route(link int32, src, dst netip.Addr) (ip.Path, netip.Addr, error) {
 	chosen := src.IsValid() && !src.IsUnspecified()
 	found := s.pathFor(link, src, dst)

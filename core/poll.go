@@ -71,12 +71,20 @@ func (l *Interface) send(now time.Time) (progress bool) {
 			break
 		}
 		// The device cannot send this one, and perhaps nothing any more.
-		l.counters.Link.OutErrors++
-		l.drop(DropDevice, l.outgoing[0])
+		l.Refused(l.outgoing[0])
 		l.outgoing[0] = nil
 		l.outgoing = l.outgoing[1:]
 		progress = true
 	}
 	l.stuck = len(l.outgoing) > 0
 	return progress
+}
+
+// Refused takes back a packet that Output handed out and the interface's device would not send, or was closed before
+// it could: it is counted, as DropDevice and among the link's OutErrors, told to the logger, and released. Who calls
+// Output calls it; Poll does so itself. What comes back after the interface was removed is in the interface's counters
+// alone.
+func (l *Interface) Refused(p *packet.Packet) {
+	l.counters.Link.OutErrors++
+	l.drop(DropDevice, p)
 }

@@ -71,6 +71,7 @@ func New(now time.Time, config Config) (*Stack, error) {
 	if _, err := neighbour.New(s.neighbourConfig(&Interface{})); err != nil {
 		return nil, fmt.Errorf("core: %w: Config.Neighbours: %w", ErrConfig, err)
 	}
+	s.listen(&config.TCP, &config.UDP)
 	config.TCP.Network, config.TCP.Epoch, config.TCP.Rand, config.TCP.Limits = s, now, config.Rand, config.Limits.TCP
 	if s.tcp, err = tcp.NewHost(config.TCP); err != nil {
 		return nil, fmt.Errorf("core: %w: Config.TCP: %w", ErrConfig, err)
@@ -131,6 +132,17 @@ func (s *Stack) PollAt() (time.Time, bool) {
 		return at, true
 	}
 	return own, true
+}
+
+// NextTimer returns when the earliest timer of the stack's own is due: what whoever calls Input and Output waits for
+// before calling Advance. Unlike PollAt it says nothing about packets that are ready to leave, nor about devices. It
+// reports false if no timer runs.
+func (s *Stack) NextTimer() (time.Time, bool) {
+	next := s.timers.Next()
+	if next == timer.Never {
+		return time.Time{}, false
+	}
+	return s.epoch.Add(time.Duration(next)), true
 }
 
 // Close ends all connections and endpoints, telling their owners, and releases everything that the stack holds. The

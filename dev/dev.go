@@ -49,6 +49,7 @@ const (
 	IEEE802154
 )
 
+// String is the medium's name in plain English.
 func (m Medium) String() string {
 	switch m {
 	case Ethernet:

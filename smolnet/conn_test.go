@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -536,6 +537,46 @@ func TestSettingsAreTaken(t *testing.T) {
 		_, err = io.ReadFull(peer, b)
 		require.NoError(t, err)
 	})
+}
+
+func TestKeepAliveOutOfRange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := newPair(t, pipe.Config{})
+		c, peer := dial(t, first, listen(t, second, "tcp", "192.168.69.100:0"))
+		require.NoError(t, peer.SetKeepAlive(false))
+		err := c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Second, Count: 1000})
+		require.ErrorIs(t, err, syscall.EINVAL)
+		ours, ok := err.(*net.OpError)
+		require.True(t, ok, "%T", err)
+		require.Equal(t, "set", ours.Op)
+		require.Equal(t, os.NewSyscallError("setsockopt", syscall.EINVAL), ours.Err)
+
+		synctest.Wait()
+		before := first.Counters().TCP.KeepAlives
+		time.Sleep(14 * time.Second)
+		require.Equal(t, before, first.Counters().TCP.KeepAlives, "what was legal of it is not in force either")
+		time.Sleep(2 * time.Second)
+		require.Equal(t, before+1, first.Counters().TCP.KeepAlives, "what was in force still is")
+		require.NoError(t, c.SetKeepAlivePeriod(-1))
+		require.NoError(t, c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Count: -1}), "nor is it remembered")
+	})
+}
+
+func TestKeepAliveOutOfRangeIsAsOnLinux(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("other systems have other ranges")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	theirs, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer theirs.Close()
+	ours, _ := places[0].connect(t)
+	config := net.KeepAliveConfig{Enable: true, Count: 1000}
+	their, our := theirs.(*net.TCPConn).SetKeepAliveConfig(config), ours.SetKeepAliveConfig(config)
+	require.Equal(t, their.(*net.OpError).Op, our.(*net.OpError).Op)
+	require.Equal(t, their.(*net.OpError).Err, our.(*net.OpError).Err)
 }
 
 func TestKeepAliveByDefault(t *testing.T) {

@@ -25,8 +25,8 @@ func transfer(t *testing.T, from, to stream) {
 	require.NoError(t, <-sent)
 }
 
-// TestKernelOffloads: segments are as large as the link allows, and most of what is sent, and of what is received, crosses the device
-// in packets that are many segments each, unless the device was opened without.
+// TestKernelOffloads: segments are as large as the link allows, and most of what is sent, and of what is received,
+// crosses the device in packets that are many segments each, unless the device was opened without.
 func TestKernelOffloads(t *testing.T) {
 	for _, tc := range []struct {
 		setup
@@ -56,15 +56,17 @@ func TestKernelOffloads(t *testing.T) {
 						}
 					}
 
-					tcp, link := c.counters(), c.link.Counters().Link
+					before := c.stack.stack.Counters()
 					transfer(t, stack, kernel)
-					segments, frames := c.counters().OutSegs-tcp.OutSegs, c.link.Counters().Link.OutFrames-link.OutFrames
+					after := c.stack.stack.Counters()
+					segments, frames := after.TCP.OutSegs-before.TCP.OutSegs, after.Link.OutFrames-before.Link.OutFrames
 					t.Logf("%v: %d segments left in %d frames", w, segments, frames)
 					check(segments, frames, 4)
 
-					tcp, link = c.counters(), c.link.Counters().Link
+					before = c.stack.stack.Counters()
 					transfer(t, kernel, stack)
-					segments, frames = c.counters().InSegs-tcp.InSegs, c.link.Counters().Link.InFrames-link.InFrames
+					after = c.stack.stack.Counters()
+					segments, frames = after.TCP.InSegs-before.TCP.InSegs, after.Link.InFrames-before.Link.InFrames
 					t.Logf("%v: %d segments came in %d frames", w, segments, frames)
 					check(segments, frames, 2) // the kernel merges less when it is slow
 					require.Zero(t, c.counters().InErrs, "every checksum was found right, or vouched for")

@@ -21,9 +21,9 @@ import (
 	"github.com/smolnet/smolnet/smolnet"
 )
 
-// The tests named TestKernel have the Linux kernel as the stack's peer, over a tap or a tun in a network namespace of each
-// test's own. Both sides speak package net's language, so that a conversation is written once and held each way: what is
-// expected of the stack is expected of the kernel, too.
+// The tests named TestKernel have the Linux kernel as the stack's peer, over a tap or a tun in a network namespace of
+// each test's own. Both sides speak package net's language, so that a conversation is written once and held each way:
+// what is expected of the stack is expected of the kernel, too.
 
 // patience bounds how long anybody waits for what must happen. Only a defect uses it up.
 const patience = 30 * time.Second

@@ -65,7 +65,8 @@ func hearEcho(conn net.Conn, said []byte) error {
 	return err
 }
 
-// TestKernelThousandConnectionsAtOnce: a thousand connections come to be while nobody accepts any; then each echoes a KiB.
+// TestKernelThousandConnectionsAtOnce: a thousand connections come to be while nobody accepts any; then each echoes a
+// KiB.
 func TestKernelThousandConnectionsAtOnce(t *testing.T) {
 	const count = 1000
 	withKernel(t, overTap, func(t *testing.T, c *cable) {
@@ -100,7 +101,8 @@ func TestKernelThousandConnectionsAtOnce(t *testing.T) {
 	})
 }
 
-// TestKernelFullBacklog: more connections are asked for than may wait to be accepted. They are kept waiting, not refused.
+// TestKernelFullBacklog: more connections are asked for than may wait to be accepted. They are kept waiting, not
+// refused.
 func TestKernelFullBacklog(t *testing.T) {
 	const backlog, count = 32, 64
 	withKernel(t, overTap, func(t *testing.T, c *cable) {

@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestKernelHostUnreachable: whoever calls an address of the link that nobody has learns of it when nobody has answered the
-// three requests, one a second, that ask for its owner. The kernel does not do it for the stack, nor the stack for the kernel, but
-// both do it alike.
+// TestKernelHostUnreachable: whoever calls an address of the link that nobody has learns of it when nobody has answered
+// the three requests, one a second, that ask for its owner. The kernel does not do it for the stack, nor the stack for
+// the kernel, but both do it alike.
 func TestKernelHostUnreachable(t *testing.T) {
 	withKernel(t, overTap, func(t *testing.T, c *cable) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -68,8 +68,8 @@ func TestKernelNetworkUnreachable(t *testing.T) {
 	})
 }
 
-// TestKernelLinkLocal: link-local addresses mean something together with an interface only, whose name is their zone. Each side
-// has its own name for it.
+// TestKernelLinkLocal: link-local addresses mean something together with an interface only, whose name is their zone.
+// Each side has its own name for it.
 func TestKernelLinkLocal(t *testing.T) {
 	withKernel(t, overTap, func(t *testing.T, c *cable) {
 		for _, w := range []way{

@@ -166,8 +166,8 @@ func bothAtOnce(t *testing.T, w way) {
 	readEOF(t, server)
 }
 
-// TestKernelZeroWindow: a reader reads nothing for five seconds, in which the writer finds neither room nor the end; then it reads
-// everything.
+// TestKernelZeroWindow: a reader reads nothing for five seconds, in which the writer finds neither room nor the end;
+// then it reads everything.
 func TestKernelZeroWindow(t *testing.T) {
 	const long = 5 * time.Second
 	for _, stackWrites := range []bool{true, false} {

@@ -28,7 +28,6 @@ type Link struct {
 	hasSender  bool          // the link's own sending goroutine runs
 	handedOver chan struct{} // one slot: that goroutine is the sender now
 	closed     bool          // the device is: whatever is to be sent is dropped
-	refused    uint64        // packets that the device would not send
 	timed      bool          // the device has packets on their way:
 	pollAt     time.Time     // when the first is due
 
@@ -64,15 +63,20 @@ func (l *Link) Addresses() []netip.Prefix {
 func (l *Link) Counters() core.InterfaceCounters {
 	l.stack.mu.Lock()
 	defer l.stack.mu.Unlock()
-	c := l.ifc.Counters()
-	c.Link.OutErrors += l.refused
-	return c
+	return l.ifc.Counters()
 }
 
-// discard releases what was never sent.
+// refused gives the first packet of outgoing, which the device would not send, back to the core to be counted. The
+// mutex is held.
+func (l *Link) refused() {
+	l.ifc.Refused(l.outgoing[l.first])
+	l.outgoing[l.first] = nil
+	l.first++
+}
+
+// discard does so with all that was not sent before the device was closed.
 func (l *Link) discard() {
-	for ; l.first < l.last; l.first++ {
-		l.outgoing[l.first].Release()
-		l.outgoing[l.first] = nil
+	for l.first < l.last {
+		l.refused()
 	}
 }

@@ -23,7 +23,7 @@ func (s *Stack) ConnectTCP(ctx context.Context, network string, local, remote ne
 		return nil, err
 	}
 	keepAlive := keepAliveOf(options.KeepAlive, s.keepAlive)
-	c := &TCPConn{ep: endpoint{stack: s, network: n}, keepAlive: s.unusual(keepAlive)}
+	c := &TCPConn{ep: endpoint{stack: s, network: n}}
 	s.mu.Lock()
 	e, err := s.connecting(n, local, remote)
 	switch addr := e.remote.Addr(); {
@@ -121,15 +121,6 @@ func (s *Stack) options(keepAlive tcp.KeepAlive, readBuffer, writeBuffer int) *t
 	return &tcp.Options{KeepAlive: keepAlive, ReceiveBuffer: readBuffer, SendBuffer: writeBuffer}
 }
 
-// unusual returns where to keep k, nil if it is the default.
-func (s *Stack) unusual(k tcp.KeepAlive) *tcp.KeepAlive {
-	if k == s.keepAlive {
-		return nil
-	}
-	own := k
-	return &own
-}
-
 // ListenOnTCP is what listener.ListenConfig calls, with an address that Resolve returned. The listener is a
 // *TCPListener. Errors are bare: core's, or net.ErrClosed.
 func (s *Stack) ListenOnTCP(network string, local netip.AddrPort, options listener.Options) (net.Listener, error) {
@@ -138,7 +129,7 @@ func (s *Stack) ListenOnTCP(network string, local netip.AddrPort, options listen
 		return nil, err
 	}
 	keepAlive := keepAliveOf(options.KeepAlive, s.keepAlive)
-	l := &TCPListener{ep: endpoint{stack: s, network: n}, keepAlive: s.unusual(keepAlive)}
+	l := &TCPListener{ep: endpoint{stack: s, network: n}}
 	s.mu.Lock()
 	defer s.unlock()
 	if s.closed {

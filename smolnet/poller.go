@@ -4,8 +4,6 @@ import (
 	"errors"
 	"net"
 	"time"
-
-	"github.com/smolnet/smolnet/core/timer"
 )
 
 const (
@@ -61,7 +59,7 @@ func (l *Link) sendBatch() bool {
 			return false
 		}
 	}
-	closed, refused := l.closed, 0
+	closed := l.closed
 	s.unlock()
 	full := false
 	for l.first < l.last && !closed && !full {
@@ -74,18 +72,16 @@ func (l *Link) sendBatch() bool {
 		case errors.Is(err, net.ErrClosed):
 			closed = true
 		case l.first < l.last:
-			l.outgoing[l.first].Release()
-			l.outgoing[l.first] = nil
-			l.first++
-			refused++
+			s.mu.Lock()
+			l.refused()
+			s.unlock()
 		}
 	}
+	s.mu.Lock()
 	if closed {
+		l.closed = true
 		l.discard()
 	}
-	s.mu.Lock()
-	l.closed = l.closed || closed
-	l.refused += uint64(refused)
 	if l.full = full; full {
 		l.handOver()
 		return false
@@ -214,11 +210,8 @@ func (s *Stack) schedule() {
 }
 
 // nextDeadline returns the earliest deadline of the core's, or of a device that has packets on their way.
-// (core.Stack's PollAt would also say that there is something to send, which is seen to.)
 func (s *Stack) nextDeadline() (at time.Time, ok bool) {
-	if next := s.core.Timers().Next(); next != timer.Never {
-		at, ok = s.epoch.Add(time.Duration(next)), true
-	}
+	at, ok = s.core.NextTimer()
 	for _, l := range s.links {
 		if l.timed && (!ok || l.pollAt.Before(at)) {
 			at, ok = l.pollAt, true

@@ -23,6 +23,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -86,7 +87,6 @@ type Interface struct {
 // Stack is a TCP/IP stack. Its methods may be called by several goroutines at once.
 type Stack struct {
 	keepAlive  tcp.KeepAlive // the default
-	epoch      time.Time     // the core's time zero
 	logger     *slog.Logger  // may be nil
 	goroutines sync.WaitGroup
 	done       chan struct{} // closed by Close
@@ -117,14 +117,12 @@ func New(config Config) (*Stack, error) {
 	if config.TCP.Options.KeepAlive == (tcp.KeepAlive{}) {
 		config.TCP.Options.KeepAlive = defaultKeepAlive
 	}
-	epoch := time.Now()
-	c, err := core.New(epoch, core.Config(config))
+	c, err := core.New(time.Now(), core.Config(config))
 	if err != nil {
 		return nil, err
 	}
 	s := &Stack{
 		keepAlive: config.TCP.Options.KeepAlive,
-		epoch:     epoch,
 		logger:    config.Logger,
 		done:      make(chan struct{}),
 		core:      c,
@@ -167,11 +165,7 @@ func (s *Stack) Links() []*Link {
 func (s *Stack) Counters() core.Counters {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.core.Counters()
-	for _, l := range s.links {
-		c.Link.OutErrors += l.refused
-	}
-	return c
+	return s.core.Counters()
 }
 
 // Close resets all connections, makes every call return, closes the devices, and ends every goroutine of the
@@ -207,13 +201,15 @@ func (s *Stack) Close() error {
 	}
 	s.goroutines.Wait()
 
+	// Who is still sending is about to find out that the device is closed, and counts what could not be sent.
 	s.mu.Lock()
-	s.core.Close(time.Now())
-	for _, l := range s.links {
-		if !l.sending { // else somebody is about to find out that the device is closed
-			l.discard()
-		}
+	for slices.ContainsFunc(s.links, func(l *Link) bool { return l.sending }) {
+		s.steppedDown.Wait()
 	}
+	for _, l := range s.links {
+		l.discard()
+	}
+	s.core.Close(time.Now())
 	s.unlock()
 	return nil
 }

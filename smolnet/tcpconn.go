@@ -27,14 +27,11 @@ type TCPConn struct {
 	// turn it is to read.
 	held storage.Queue
 
-	// Guarded by the stack's mutex.
-	keepAlive *tcp.KeepAlive // nil: the default
-	reported  bool           // the user knows that the connection has failed
-	readShut  bool           // CloseRead was called
-	writeShut bool           // CloseWrite was called
-
-	local, remote atomic.Pointer[net.TCPAddr] // made when first asked for
+	addresses atomic.Pointer[tcpAddresses] // made when first asked for
 }
+
+// tcpAddresses are those of a connection's ends, as its user sees them.
+type tcpAddresses struct{ local, remote *net.TCPAddr }
 
 var (
 	_ net.Conn      = (*TCPConn)(nil)
@@ -81,7 +78,7 @@ func (c *TCPConn) receive(n int, whole bool, into *storage.Queue) (int, error) {
 		case c.ep.read.passed():
 			s.unlock()
 			return 0, os.ErrDeadlineExceeded
-		case c.readShut:
+		case c.ep.read.shut:
 			s.unlock()
 			return 0, io.EOF
 		}
@@ -112,7 +109,7 @@ func (c *TCPConn) readEnd() error {
 		return io.EOF
 	}
 	err := c.tcp.Err()
-	c.reported = c.reported || err != nil
+	c.ep.reported = c.ep.reported || err != nil
 	return err
 }
 
@@ -167,7 +164,7 @@ func (c *TCPConn) reserve(fill *storage.Fill, n int) error {
 		switch {
 		case !c.ep.open():
 			return net.ErrClosed
-		case c.writeShut:
+		case c.ep.write.shut:
 			return tcp.ErrWriteClosed
 		case c.ep.write.passed():
 			return os.ErrDeadlineExceeded
@@ -184,10 +181,10 @@ func (c *TCPConn) reserve(fill *storage.Fill, n int) error {
 // writeEnd returns why nothing more can be written: what the connection failed of, the first time, and from then on
 // that it is over, as a Unix system has it.
 func (c *TCPConn) writeEnd(err error) error {
-	if c.reported {
+	if c.ep.reported {
 		return tcp.ErrWriteClosed
 	}
-	c.reported = c.tcp.Err() != nil
+	c.ep.reported = c.tcp.Err() != nil
 	return err
 }
 
@@ -227,7 +224,7 @@ func (c *TCPConn) CloseRead() error {
 		if err := c.connected(); err != nil {
 			return err
 		}
-		c.readShut = true
+		c.ep.read.shut = true
 		c.tcp.CloseRead(now)
 		c.ep.Notify(ip.Readable)
 		return nil
@@ -241,7 +238,7 @@ func (c *TCPConn) CloseWrite() error {
 		if err := c.connected(); err != nil {
 			return err
 		}
-		c.writeShut = true
+		c.ep.write.shut = true
 		c.ep.Notify(ip.Writable)
 		return nil
 	})
@@ -269,7 +266,7 @@ func (c *TCPConn) LocalAddr() net.Addr {
 	if !c.ok() {
 		return nil
 	}
-	return c.addr(&c.local, c.tcp.LocalAddr)
+	return c.ends().local
 }
 
 // RemoteAddr returns the peer's address, a *net.TCPAddr that must not be changed.
@@ -277,7 +274,7 @@ func (c *TCPConn) RemoteAddr() net.Addr {
 	if !c.ok() {
 		return nil
 	}
-	return c.addr(&c.remote, c.tcp.RemoteAddr)
+	return c.ends().remote
 }
 
 // failure puts err into a *net.OpError of this connection's.
@@ -288,16 +285,16 @@ func (c *TCPConn) failure(op, call string, err error) error {
 	return neterr.Op(op, call, c.ep.network.String(), c.LocalAddr(), c.RemoteAddr(), err)
 }
 
-// addr returns an address of the connection's, which is made when it is first asked for.
-func (c *TCPConn) addr(made *atomic.Pointer[net.TCPAddr], of func() netip.AddrPort) net.Addr {
-	if addr := made.Load(); addr != nil {
-		return addr
+// ends returns the addresses of the connection's ends, which are made when one is first asked for.
+func (c *TCPConn) ends() *tcpAddresses {
+	if made := c.addresses.Load(); made != nil {
+		return made
 	}
-	addr := net.TCPAddrFromAddrPort(c.ep.stack.shown(of(), c.tcp.Link(), c.ep.mapped))
-	if !made.CompareAndSwap(nil, addr) {
-		addr = made.Load()
+	shown := func(addr netip.AddrPort) *net.TCPAddr {
+		return net.TCPAddrFromAddrPort(c.ep.stack.shown(addr, c.tcp.Link(), c.ep.mapped))
 	}
-	return addr
+	c.addresses.CompareAndSwap(nil, &tcpAddresses{shown(c.tcp.LocalAddr()), shown(c.tcp.RemoteAddr())})
+	return c.addresses.Load()
 }
 
 // control does something to the connection, unless it is closed, with the mutex held.

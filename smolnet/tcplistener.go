@@ -14,10 +14,9 @@ import (
 // TCPListener listens for TCP connections: net.TCPListener for a smolnet stack, with its methods but for File and
 // SyscallConn. All methods may be called by several goroutines at once.
 type TCPListener struct {
-	ep        endpoint
-	tcp       *tcp.Listener
-	link      int32          // whose link-local address it is; else 0
-	keepAlive *tcp.KeepAlive // of the connections; nil: the default
+	ep   endpoint
+	tcp  *tcp.Listener
+	link int32 // whose link-local address it is; else 0
 
 	addr atomic.Pointer[net.TCPAddr] // made when first asked for
 }
@@ -58,9 +57,7 @@ func (l *TCPListener) accept() (*TCPConn, error) {
 			return nil, os.ErrDeadlineExceeded
 		}
 		if accepted := l.tcp.Accept(); accepted != nil {
-			c := &TCPConn{
-				ep: endpoint{stack: s, network: l.ep.network, mapped: l.ep.mapped}, tcp: accepted, keepAlive: l.keepAlive,
-			}
+			c := &TCPConn{ep: endpoint{stack: s, network: l.ep.network, mapped: l.ep.mapped}, tcp: accepted}
 			accepted.SetOwner(&c.ep)
 			return c, nil
 		}

@@ -16,12 +16,6 @@ const (
 	keepAliveCount    = 9
 )
 
-// The bounds of a connection's buffers, in octets: those of tcp.Options.
-const (
-	leastBuffer   = 64
-	largestBuffer = 1 << 30
-)
-
 // keepAliveOf returns what config asks for, where a negative field keeps what was before.
 func keepAliveOf(config net.KeepAliveConfig, before tcp.KeepAlive) tcp.KeepAlive {
 	return tcp.KeepAlive{
@@ -99,20 +93,17 @@ func (c *TCPConn) SetKeepAlivePeriod(d time.Duration) error {
 	return c.changeKeepAlive(func(k *tcp.KeepAlive) { k.Idle = choose(d, keepAliveIdle, k.Idle) })
 }
 
-// SetKeepAliveConfig sets all of keep-alive. Zero fields are the defaults, negative ones change nothing.
+// SetKeepAliveConfig sets all of keep-alive. Zero fields are the defaults, negative ones change nothing. If one is out
+// of range the error, a *net.OpError, is syscall.EINVAL, and nothing has changed.
 func (c *TCPConn) SetKeepAliveConfig(config net.KeepAliveConfig) error {
 	return c.changeKeepAlive(func(k *tcp.KeepAlive) { *k = keepAliveOf(config, *k) })
 }
 
 func (c *TCPConn) changeKeepAlive(change func(*tcp.KeepAlive)) error {
 	return c.control("set", "setsockopt", func(now time.Time) error {
-		if c.keepAlive == nil {
-			k := c.ep.stack.keepAlive
-			c.keepAlive = &k
-		}
-		change(c.keepAlive)
-		c.tcp.SetKeepAlive(now, *c.keepAlive)
-		return nil
+		k := c.tcp.KeepAlive()
+		change(&k)
+		return c.tcp.SetKeepAlive(now, k)
 	})
 }
 
@@ -135,7 +126,7 @@ func (c *TCPConn) setBuffer(bytes int, set func(*tcp.Conn, int) error) error {
 	s.mu.Lock()
 	var err error = net.ErrClosed
 	if c.ep.open() {
-		err = set(c.tcp, min(max(bytes, leastBuffer), largestBuffer))
+		err = set(c.tcp, bytes)
 	}
 	s.release()
 	return c.setFailure(err)

@@ -14,6 +14,7 @@ type endpoint struct {
 	read, write side      // reading and accepting; writing and connecting
 	events      ip.Event  // what happened; not zero: it is in that list
 	closed      bool      // by its user
+	reported    bool      // the user knows that it has failed
 	network     network
 	mapped      bool // IPv4 addresses are shown in their IPv4-mapped form, as on package net's dual-stack sockets
 }
@@ -27,6 +28,7 @@ type side struct {
 	deadline *deadline
 	inside   atomic.Int32 // the call whose turn it is, and those that wait for it
 	waiting  bool         // the call whose turn it is waits
+	shut     bool         // CloseRead or CloseWrite was called
 }
 
 // Events that concern each side.

@@ -100,15 +100,15 @@ type Turn struct {
 type ErrorKind uint8
 
 const (
-	NetUnreachable ErrorKind = iota + 1
-	HostUnreachable
-	ProtocolUnreachable
-	PortUnreachable
-	AdminProhibited
-	PacketTooBig // Error.MTU says how large a packet may be; 0 if the router did not say
-	TimeExceeded
-	ParameterProblem
-	SourceRouteFailed
+	NetUnreachable      ErrorKind = iota + 1 // no route to the destination's network
+	HostUnreachable                          // the last router, or the stack itself, cannot reach the destination
+	ProtocolUnreachable                      // the destination does not speak the transport protocol
+	PortUnreachable                          // nobody is at the destination port
+	AdminProhibited                          // a filter on the way forbids it
+	PacketTooBig                             // Error.MTU says how large a packet may be; 0 if the router did not say
+	TimeExceeded                             // the hop limit was used up on the way, or fragments never became a packet
+	ParameterProblem                         // somebody could not make sense of a header
+	SourceRouteFailed                        // IPv4: a source route led nowhere
 )
 
 // Err is the error that a caller gets to see for the kind, nil where there is none.

@@ -32,6 +32,7 @@ const (
 	Static
 )
 
+// String is the state's name as Linux writes it: "REACHABLE".
 func (s State) String() string {
 	switch s {
 	case None:

@@ -33,6 +33,7 @@ type Route struct {
 	Link int32
 }
 
+// String is the route on one line: "192.0.2.0/24 via 198.51.100.1 link 2 metric 0".
 func (r Route) String() string {
 	via := ""
 	if r.Gateway.IsValid() {

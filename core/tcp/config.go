@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/smolnet/smolnet/core/ip"
+	"github.com/smolnet/smolnet/core/packet"
 )
 
 // Config is what a Host is made of. Network, Epoch and Rand are required; any other zero field stands for its default.
@@ -15,6 +16,14 @@ type Config struct {
 	Epoch   time.Time // time zero of the stack's clock
 	Rand    io.Reader // where secrets and ports come from
 	Limits  Limits
+
+	// Dropped is told of a segment that could not be used, or of an answer that could not be sent, and why in a few words of
+	// plain English. p.IP is filled in; whether the packet still begins with the TCP header depends on the cause. p stays the
+	// caller's. nil: nobody listens.
+	Dropped func(p *packet.Packet, cause string)
+	// Event is told what becomes of a connection: "opened" by Dial, "established", and in the end "failed", when Err says why, or
+	// "closed". c may only be looked at. nil: nobody listens.
+	Event func(c *Conn, what string)
 
 	// Options are the defaults of connections and listeners.
 	Options Options
@@ -50,9 +59,12 @@ type Limits struct {
 	Connections int // connections that are not half-open or in TIME-WAIT; default 1,048,576
 	HalfOpen    int // half-open connections of all listeners; default 65,536
 	TimeWait    int // connections in TIME-WAIT, the oldest forgotten first; default 65,536
-	Backlog     int // default and most of a listener's backlog; default 4,096
-	// OutOfOrder is how many octets of memory a connection's out-of-order data may take; default twice its receive buffer, 16 KiB
-	// at least.
+	// Backlog is the default and most of a listener's backlog, at most HalfOpen and Connections; default 4,096, or the lesser
+	// of those two.
+	Backlog int
+	// OutOfOrder is how many octets of memory a connection's out-of-order data may take; default four times its receive buffer, so
+	// that a whole window is kept though its packets pin more memory than they hold, and 16 KiB at least. The number of those packets
+	// is bounded by one for 512 octets of the receive buffer, or 4,096 if that is more.
 	OutOfOrder int
 }
 
@@ -71,7 +83,7 @@ func (c Config) withDefaults() (Config, error) {
 	fill(&c.Limits.Connections, 1<<20)
 	fill(&c.Limits.HalfOpen, 1<<16)
 	fill(&c.Limits.TimeWait, 1<<16)
-	fill(&c.Limits.Backlog, 4096)
+	fill(&c.Limits.Backlog, min(4096, c.Limits.HalfOpen, c.Limits.Connections))
 	var err error
 	c.Options, err = c.Options.withDefaults(&defaultOptions)
 	if err != nil {
@@ -106,6 +118,19 @@ func (c *Config) validate() error {
 	} {
 		if v.value < 0 {
 			return fmt.Errorf("tcp: %s is negative: %d", v.name, v.value)
+		}
+	}
+	return c.Limits.contradiction()
+}
+
+// contradiction returns an error if a listener's backlog could never be used up.
+func (l *Limits) contradiction() error {
+	for _, other := range []struct {
+		name  string
+		value int
+	}{{"HalfOpen", l.HalfOpen}, {"Connections", l.Connections}} {
+		if l.Backlog > other.value {
+			return fmt.Errorf("tcp: Limits.Backlog %d is more than Limits.%s %d", l.Backlog, other.name, other.value)
 		}
 	}
 	return nil

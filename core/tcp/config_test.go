@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/smolnet/smolnet/core/ip"
 )
 
 func TestBadConfigurationIsNamed(t *testing.T) {
@@ -27,6 +29,10 @@ func TestBadConfigurationIsNamed(t *testing.T) {
 		{"InitialWindow is negative: -1", func(c *Config) { c.InitialWindow = -1 }},
 		{"Limits.Backlog is negative: -7", func(c *Config) { c.Limits.Backlog = -7 }},
 		{"Limits.OutOfOrder is negative: -7", func(c *Config) { c.Limits.OutOfOrder = -7 }},
+		{"Limits.Backlog 101 is more than Limits.HalfOpen 100", func(c *Config) { c.Limits.Backlog, c.Limits.HalfOpen = 101, 100 }},
+		{"Limits.Backlog 11 is more than Limits.Connections 10", func(c *Config) { c.Limits.Backlog, c.Limits.Connections = 11, 10 }},
+		{"Limits.HalfOpen is negative: -7", func(c *Config) { c.Limits.HalfOpen = -7 }},
+		{"Limits.Connections is negative: -7", func(c *Config) { c.Limits.Connections = -7 }},
 		{"ReceiveBuffer is 63", func(c *Config) { c.Options.ReceiveBuffer = 63 }},
 		{"SendBuffer is 1073741825", func(c *Config) { c.Options.SendBuffer = 1<<30 + 1 }},
 		{"DelayedACK is 500ms", func(c *Config) { c.Options.DelayedACK = 500 * time.Millisecond }},
@@ -44,6 +50,47 @@ func TestBadConfigurationIsNamed(t *testing.T) {
 			require.ErrorContains(t, err, row.want)
 		})
 	}
+}
+
+// What a caller got wrong is ip.ErrInvalid, whichever way it came.
+func TestBadOptionsAreInvalidArguments(t *testing.T) {
+	s := newScript(t)
+	c := s.accepted()
+	for _, row := range []struct {
+		name string
+		err  error
+	}{
+		{"keep-alive", c.SetKeepAlive(s.now, KeepAlive{Idle: -1})},
+		{"keep-alive count", c.SetKeepAlive(s.now, KeepAlive{Count: 256})},
+		{"user timeout", c.SetUserTimeout(s.now, -1)},
+		{"traffic class", c.SetTrafficClass(1)},
+		{"Dial", func() error {
+			_, err := s.host.Dial(s.now, DialConfig{Remote: s.peer, Options: &Options{ReceiveBuffer: 1}})
+			return err
+		}()},
+		{"Listen", func() error {
+			_, err := s.host.Listen(ListenConfig{Local: addPort(s.local, 1), Options: &Options{Congestion: "fast"}})
+			return err
+		}()},
+	} {
+		t.Run(row.name, func(t *testing.T) { require.ErrorIs(t, row.err, ip.ErrInvalid) })
+	}
+}
+
+func TestBacklogFollowsOtherLimits(t *testing.T) {
+	for _, limits := range []Limits{{HalfOpen: 100}, {Connections: 100}} {
+		s := newScript(t, func(c *Config) { c.Limits = limits })
+		require.Equal(t, 100, s.host.config.Limits.Backlog, "what is not said fits what is")
+	}
+}
+
+// What answers for no connection carries the host's own options.
+func TestResetsHaveTheHostsHopLimit(t *testing.T) {
+	s := newScript(t, func(c *Config) { c.Options.HopLimit, c.Options.TrafficClass = 9, 0x40 })
+	s.recv(seg{flags: "S", win: 65535})
+	require.EqualValues(t, 9, s.net.sent[0].IP.HopLimit)
+	require.EqualValues(t, 0x40, s.net.sent[0].IP.TrafficClass)
+	s.want("refused", seg{flags: "R.", ack: 1})
 }
 
 func TestOptionsOfAConnectionAreItsOwn(t *testing.T) {

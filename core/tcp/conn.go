@@ -147,6 +147,11 @@ func (c *Conn) leave(state State) {
 	if c.orphan {
 		c.rcvQ.Reset()
 	}
+	if c.err != nil {
+		c.host.event(c, "failed")
+	} else {
+		c.host.event(c, "closed")
+	}
 	c.notify(ip.Readable | ip.Writable | ip.Closed)
 }
 

@@ -22,11 +22,17 @@ type Counters struct {
 	InChecksumErrors uint64 // of InErrs: the checksum was wrong
 	InHeaderErrors   uint64 // of InErrs: the header was short or its length wrong
 	InOptionErrors   uint64 // segments with a malformed option list; what could be read was used
-	InGroup          uint64 // dropped: sent to a broadcast or multicast address
-	NoListener       uint64 // answered with a reset: nothing is open there
+	InFlagErrors     uint64 // of InErrs: SYN together with FIN or RST
+	InGroup          uint64 // segments dropped: sent to a broadcast or multicast address
+	NoListener       uint64 // segments answered with a reset: nothing is open there
+	InNoAck          uint64 // segments dropped: without ACK, SYN and RST, which fits no state but CLOSED
+	InNoSyn          uint64 // segments dropped: without SYN, to a connection in SYN-SENT
+	InAfterFin       uint64 // segments whose payload or FIN was dropped: it came behind the peer's FIN
+	OutNoRoutes      uint64 // SYNs dropped, and resets and other answers not sent: no route to the peer
 
 	SynQueueFull     uint64 // SYNs dropped: too many half-open connections
 	AcceptQueueFull  uint64 // SYNs and final ACKs dropped: nobody accepts
+	ConnectionsFull  uint64 // final ACKs dropped: Limits.Connections
 	HalfOpenTimeouts uint64 // half-open connections given up: the final ACK never came
 	HalfOpenResets   uint64 // half-open connections that the peer reset
 
@@ -34,7 +40,8 @@ type Counters struct {
 	OutOfOrderDropped uint64 // segments dropped: too much is held out of order
 	ChallengeAcks     uint64 // ACKs sent in answer to a suspicious segment (RFC 5961)
 	ChallengeLimited  uint64 // such answers not sent because of the rate limit
-	InRsts            uint64 // resets accepted
+	InRsts            uint64 // resets accepted; those of half-open connections are HalfOpenResets
+	InRstsIgnored     uint64 // resets dropped: they belong to nothing, or are not exactly in sequence; challenged if in the window
 	DataAfterClose    uint64 // connections reset because data came after Close
 
 	RetransTimeouts  uint64 // retransmission timeouts

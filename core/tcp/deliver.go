@@ -1,6 +1,8 @@
 package tcp
 
 import (
+	"math"
+
 	"github.com/smolnet/smolnet/core/ip"
 	"github.com/smolnet/smolnet/core/storage"
 	"github.com/smolnet/smolnet/core/wire"
@@ -14,6 +16,7 @@ func (c *Conn) payload(now int64, s *segment) {
 	if !c.state.receives() {
 		// "This should not occur since a FIN has been received from the remote side. Ignore the segment text."
 		// https://www.rfc-editor.org/rfc/rfc9293.html#section-3.10.7.4
+		c.host.dropped(&c.host.counters.InAfterFin, s.packet, "data after the FIN")
 		return
 	}
 	if c.orphan && s.length > 0 && before(c.rcvNxt, s.seq+uint32(s.length)) {
@@ -54,7 +57,7 @@ func (c *Conn) data(s *segment) {
 			c.rcvOoo = c.newAssembler()
 		}
 		if c.rcvOoo.Insert(p) != nil {
-			c.host.counters.OutOfOrderDropped++
+			c.host.dropped(&c.host.counters.OutOfOrderDropped, p, "too much out of order")
 			return
 		}
 		s.packet = nil
@@ -104,18 +107,30 @@ func (c *Conn) fillGap() {
 }
 
 func (c *Conn) newAssembler() *storage.Assembler {
-	limit := c.host.config.Limits.OutOfOrder
+	limit, buffer := int64(c.host.config.Limits.OutOfOrder), c.options.ReceiveBuffer
 	if limit == 0 {
-		limit = max(2*min(c.options.ReceiveBuffer, maxBuffer-1), minOutOfOrder)
+		limit = max(outOfOrderFactor*int64(buffer), minOutOfOrder)
 	}
-	return &storage.Assembler{MaxCost: limit, MaxPackets: maxOutOfOrder}
+	return &storage.Assembler{
+		MaxCost:    int(min(limit, math.MaxInt/2)), // so that what it is compared with cannot overflow either
+		MaxPackets: max(minOutOfOrderPackets, buffer/leastOctetsPerPacket),
+	}
 }
+
+// outOfOrderFactor is how many octets of memory an octet of the receive buffer may take out of order. A window that was
+// offered is to be kept whole, however it arrives: a buffer of 2 KiB that holds one segment of 536 octets is the worst of
+// what is common, and neighbours are put together.
+const outOfOrderFactor = 4
 
 // minOutOfOrder is memory for a few frames: with less, a connection with a small buffer could hold none at all.
 const minOutOfOrder = 16 << 10
 
-// maxOutOfOrder bounds the packets held out of order, and so the work that a segment can make.
-const maxOutOfOrder = 4096
+// These bound the packets held out of order, and so the work that a segment can make: there may be one for so many octets of
+// the receive buffer, and some in any case.
+const (
+	minOutOfOrderPackets = 4096
+	leastOctetsPerPacket = 512
+)
 
 // fin is the peer's FIN, everything before it having arrived.
 //

@@ -153,7 +153,7 @@ func (f *fuzzed) check() {
 	f.wantConsistent()
 	require.LessOrEqual(f.t, c.Info().Unread, f.most+f.most/16, "what is unread stays near the buffer's size")
 	if c.rcvOoo != nil {
-		require.LessOrEqual(f.t, c.rcvOoo.Cost(), max(2*f.most, minOutOfOrder))
+		require.LessOrEqual(f.t, c.rcvOoo.Cost(), max(outOfOrderFactor*f.most, minOutOfOrder))
 	}
 	require.LessOrEqual(f.t, c.sndQ.Len(), f.most, "no more is queued than there was room for")
 	require.False(f.t, c.err != nil && c.state != Closed)

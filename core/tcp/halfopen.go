@@ -26,6 +26,7 @@ func (l *Listener) open(now int64, s *segment, leastISS uint32) {
 	h := l.host
 	path, _, err := h.network.Route(s.link, s.local.Addr(), s.remote.Addr())
 	if err != nil {
+		h.dropped(&h.counters.OutNoRoutes, s.packet, "no route for an answer")
 		return
 	}
 	o := &halfOpen{
@@ -94,24 +95,41 @@ func (o *halfOpen) segment(now int64, s *segment) {
 	edge := next + uint32(min(o.listener.options.ReceiveBuffer, 65535))
 	switch {
 	case s.has(wire.TCPRst):
-		// Exactly in sequence, as RFC 5961 has it; any other is ignored, since a wrong guess must not take the place of the
-		// connection away.
-		if s.seq == next {
-			h.counters.HalfOpenResets++
-			o.forget()
-		}
+		o.reset(now, s, edge)
 	case s.has(wire.TCPSyn):
 		// The SYN again: the SYN|ACK may have been lost. Any other SYN gets the same, as a challenge.
 		o.repeat(now)
 	case before(s.seq, next) && beforeEq(s.end(), next), before(edge, s.seq):
-		h.counters.OutOfWindow++
+		h.dropped(&h.counters.OutOfWindow, s.packet, "outside the window")
 		o.repeat(now)
 	case !s.has(wire.TCPAck):
+		// "if the ACK bit is off, drop the segment and return"
+		h.dropped(&h.counters.InNoAck, s.packet, "no ACK")
 	case s.ack != o.iss+1:
 		// "If the segment acknowledgment is not acceptable, form a reset segment".
 		h.refuse(now, s)
 	default:
 		o.complete(now, s)
+	}
+}
+
+// reset takes a RST. Only one that is exactly in sequence ends the attempt: a wrong guess must not take the place of the
+// connection away.
+//
+// "If the RST bit is set and the sequence number does not exactly match the next expected sequence value, yet is within the
+// current receive window, TCP MUST send an acknowledgment (challenge ACK)." The SYN|ACK is one: a peer that has reset the
+// connection answers it with a RST that is exact.
+// https://www.rfc-editor.org/rfc/rfc5961.html#section-3.2
+func (o *halfOpen) reset(now int64, s *segment, edge uint32) {
+	h, next := o.listener.host, o.irs+1
+	if s.seq == next {
+		h.counters.HalfOpenResets++
+		o.forget()
+		return
+	}
+	h.ignoreReset(s)
+	if before(next, s.seq) && before(s.seq, edge) {
+		o.repeat(now)
 	}
 }
 
@@ -127,8 +145,12 @@ func (o *halfOpen) repeat(now int64) {
 func (o *halfOpen) complete(now int64, s *segment) {
 	l := o.listener
 	h := l.host
-	if len(l.accepted) >= l.backlog || h.connections >= h.config.Limits.Connections {
-		h.counters.AcceptQueueFull++
+	if len(l.accepted) >= l.backlog {
+		h.dropped(&h.counters.AcceptQueueFull, s.packet, "accept queue full")
+		return
+	}
+	if h.connections >= h.config.Limits.Connections {
+		h.dropped(&h.counters.ConnectionsFull, s.packet, "too many connections")
 		return
 	}
 	o.leave()
@@ -146,6 +168,7 @@ func (o *halfOpen) complete(now int64, s *segment) {
 	}
 	c.handshakeTook(o.retries)
 	c.enter(Established)
+	h.event(c, "established")
 	l.accepted = append(l.accepted, c)
 	c.segment(now, s)
 	if l.owner != nil {

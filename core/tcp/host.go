@@ -85,8 +85,7 @@ func (h *Host) Input(now int64, path ip.Path, p *packet.Packet) {
 	} else if l := h.listener(s.local, s.link); l != nil {
 		l.segment(now, s)
 	} else {
-		h.counters.NoListener++
-		h.refuse(now, s)
+		h.refuseNew(now, s)
 	}
 	s.release()
 }
@@ -98,28 +97,28 @@ func (h *Host) parse(path ip.Path, p *packet.Packet, s *segment) bool {
 		// "A TCP implementation MUST silently discard an incoming SYN segment that is addressed to a broadcast or multicast
 		// address" and no other segment has business there.
 		// https://www.rfc-editor.org/rfc/rfc9293.html#section-3.9.2.3
-		h.counters.InGroup++
+		h.dropped(&h.counters.InGroup, p, "sent to a group")
 		return false
 	}
 	header := p.Header(wire.TCPHeaderLen)
 	if header == nil {
-		return h.malformed(&h.counters.InHeaderErrors)
+		return h.malformed(&h.counters.InHeaderErrors, p, "truncated header")
 	}
 	length := wire.TCPPacket(header).HeaderLen()
 	if length < wire.TCPHeaderLen {
-		return h.malformed(&h.counters.InHeaderErrors)
+		return h.malformed(&h.counters.InHeaderErrors, p, "contradictory header length")
 	}
 	if header = p.Header(length); header == nil {
-		return h.malformed(&h.counters.InHeaderErrors)
+		return h.malformed(&h.counters.InHeaderErrors, p, "truncated header")
 	}
 	if p.Checksum == packet.ChecksumFull && !path.VerifiesChecksum(ip.ProtocolTCP) && !checksumValid(p) {
-		return h.malformed(&h.counters.InChecksumErrors)
+		return h.malformed(&h.counters.InChecksumErrors, p, "wrong checksum")
 	}
 	t := wire.TCPPacket(header)
 	s.local = netip.AddrPortFrom(p.IP.Dst, t.DstPort())
 	s.remote = netip.AddrPortFrom(p.IP.Src, t.SrcPort())
 	if s.remote.Port() == 0 || s.local.Port() == 0 {
-		return h.malformed(&h.counters.InHeaderErrors)
+		return h.malformed(&h.counters.InHeaderErrors, p, "port zero")
 	}
 	s.link = 0
 	if p.IP.Src.IsLinkLocalUnicast() || p.IP.Dst.IsLinkLocalUnicast() {
@@ -127,6 +126,11 @@ func (h *Host) parse(path ip.Path, p *packet.Packet, s *segment) bool {
 	}
 	s.seq, s.ack = t.Seq(), t.Ack()
 	s.flags = t.Flags()
+	if s.has(wire.TCPSyn) && s.has(wire.TCPFin|wire.TCPRst) {
+		// RFC 9293 does not forbid them, but nobody who means to connect ends or resets with the same segment; they come from
+		// port scanners, which tell systems apart by what each makes of them.
+		return h.malformed(&h.counters.InFlagErrors, p, "contradictory flags")
+	}
 	s.window = uint32(t.Window())
 	s.options = wire.TCPOptions{}
 	if length > wire.TCPHeaderLen {
@@ -145,9 +149,9 @@ func (h *Host) parse(path ip.Path, p *packet.Packet, s *segment) bool {
 	return true
 }
 
-func (h *Host) malformed(cause *uint64) bool {
+func (h *Host) malformed(counter *uint64, p *packet.Packet, cause string) bool {
 	h.counters.InErrs++
-	*cause++
+	h.dropped(counter, p, cause)
 	return false
 }
 
@@ -160,6 +164,14 @@ func checksumValid(p *packet.Packet) bool {
 	return sum.Checksum() == 0
 }
 
+// refuseNew refuses a segment for which there is neither connection nor listener, or that a listener has no use for.
+func (h *Host) refuseNew(now int64, s *segment) {
+	if !s.has(wire.TCPRst) {
+		h.dropped(&h.counters.NoListener, s.packet, "nothing is open there")
+	}
+	h.refuse(now, s)
+}
+
 // refuse answers a segment that belongs to nothing.
 //
 // "An incoming segment containing a RST is discarded. An incoming segment not containing a RST causes a RST to be sent in
@@ -168,15 +180,24 @@ func checksumValid(p *packet.Packet) bool {
 // https://www.rfc-editor.org/rfc/rfc9293.html#section-3.10.7.1
 func (h *Host) refuse(now int64, s *segment) {
 	if s.has(wire.TCPRst) {
+		h.ignoreReset(s)
 		return
 	}
-	r := control{local: s.local, remote: s.remote, link: s.link}
+	r := control{
+		local: s.local, remote: s.remote, link: s.link,
+		hopLimit: h.config.Options.HopLimit, trafficClass: h.config.Options.TrafficClass,
+	}
 	if s.has(wire.TCPAck) {
 		r.seq, r.flags = s.ack, wire.TCPRst
 	} else {
 		r.ack, r.flags = s.end(), wire.TCPRst|wire.TCPAck
 	}
 	h.sendControl(now, &r)
+}
+
+// ignoreReset counts a reset that ends nothing.
+func (h *Host) ignoreReset(s *segment) {
+	h.dropped(&h.counters.InRstsIgnored, s.packet, "unacceptable reset")
 }
 
 // control is a segment without payload that leaves outside any Conn's turn.
@@ -187,27 +208,28 @@ type control struct {
 	flags         wire.TCPFlags
 	window        uint16
 	options       wire.TCPOptions
-	hopLimit      uint8 // 0: 64
+	hopLimit      uint8
 	trafficClass  uint8
 	again         bool // it only repeats what was sent before
 }
 
 func (h *Host) sendControl(now int64, c *control) {
+	p := packet.New(0)
+	p.IP = packet.IPInfo{
+		Src: c.local.Addr(), Dst: c.remote.Addr(), Link: c.link, Protocol: ip.ProtocolTCP,
+		HopLimit: c.hopLimit, TrafficClass: c.trafficClass,
+	}
 	path, _, err := h.network.Route(c.link, c.local.Addr(), c.remote.Addr())
 	if err != nil {
+		h.dropped(&h.counters.OutNoRoutes, p, "no route for an answer")
+		p.Release()
 		return
 	}
-	p := packet.New(0)
 	r := wire.TCPRepr{
 		SrcPort: c.local.Port(), DstPort: c.remote.Port(), Seq: c.seq, Ack: c.ack, Flags: c.flags, Window: c.window,
 		Options: c.options,
 	}
 	r.Emit(p.Prepend(r.Len()))
-	p.IP = packet.IPInfo{
-		Src: c.local.Addr(), Dst: c.remote.Addr(), Link: c.link, Protocol: ip.ProtocolTCP,
-		HopLimit: c.hopLimit, TrafficClass: c.trafficClass,
-	}
-	fill(&p.IP.HopLimit, 64)
 	fillChecksum(path, p)
 	if c.again {
 		h.counters.RetransSegs++

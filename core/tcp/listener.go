@@ -186,23 +186,25 @@ func (l *Listener) Close(now time.Time) {
 func (l *Listener) segment(now int64, s *segment) {
 	switch {
 	case s.has(wire.TCPRst):
+		l.host.ignoreReset(s)
 	case s.has(wire.TCPAck):
-		l.host.counters.NoListener++
-		l.host.refuse(now, s)
-	case s.has(wire.TCPSyn) && l.admits():
+		l.host.refuseNew(now, s)
+	case !s.has(wire.TCPSyn):
+		l.host.dropped(&l.host.counters.InNoAck, s.packet, "no ACK")
+	case l.admits(s):
 		l.open(now, s, 0)
 	}
 }
 
 // admits reports whether there is room for another connection; if not, a SYN is counted as dropped.
-func (l *Listener) admits() bool {
+func (l *Listener) admits(s *segment) bool {
 	h := l.host
 	if len(l.accepted) >= l.backlog {
-		h.counters.AcceptQueueFull++
+		h.dropped(&h.counters.AcceptQueueFull, s.packet, "accept queue full")
 		return false
 	}
 	if l.halfOpen >= l.backlog || h.halfOpen >= h.config.Limits.HalfOpen {
-		h.counters.SynQueueFull++
+		h.dropped(&h.counters.SynQueueFull, s.packet, "SYN queue full")
 		return false
 	}
 	return true

@@ -71,8 +71,10 @@ func TestTooManyConnections(t *testing.T) {
 		s.recv(seg{flags: "S", win: 65535, mss: 1460})
 		s.want("half open", seg{flags: "S.", ack: 1})
 		s.recv(seg{flags: ".", seq: 1, ack: 1, win: 65535})
+		require.Equal(t, i == 0, l.Accept() != nil)
 	}
-	require.Equal(t, 1, l.Pending(), "the second stays half open")
+	require.EqualValues(t, 1, s.host.Counters().ConnectionsFull, "the second stays half open")
+	require.Zero(t, s.host.Counters().AcceptQueueFull)
 	require.Equal(t, "half-open", s.state())
 	_, err := s.host.Dial(s.now, DialConfig{Remote: s.peer})
 	require.ErrorIs(t, err, ErrTooManyConnections)

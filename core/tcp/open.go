@@ -69,6 +69,7 @@ func (h *Host) Dial(now time.Time, cfg DialConfig) (*Conn, error) {
 	c.owner = cfg.Owner
 	c.start(t, h.isn(t, &i))
 	c.enter(SynSent)
+	h.event(c, "opened")
 	h.counters.ActiveOpens++
 	c.pending = pendingSYN
 	c.ready()
@@ -244,6 +245,7 @@ const rtoAfterSYNTimeout = 3e9
 func (c *Conn) established(synRetries uint8) {
 	c.handshakeTook(synRetries)
 	c.setState(Established)
+	c.host.event(c, "established")
 	if c.sndClosed {
 		c.setState(FinWait1) // CloseWrite did not wait for the handshake
 	}

@@ -285,11 +285,36 @@ func TestHalfOpenReset(t *testing.T) {
 		s.recv(seg{flags: "S", win: 65535, mss: 1460})
 		s.want("the SYN is answered", seg{flags: "S.", ack: 1})
 		s.recv(seg{flags: "R", seq: 9})
-		require.Equal(t, 1, l.halfOpen, "a reset out of sequence is ignored")
+		require.Equal(t, 1, l.halfOpen, "a reset out of sequence ends nothing")
+		s.want("and is challenged: RFC 5961, 3.2", seg{flags: "S.", ack: 1})
+		s.recv(seg{flags: "R", seq: 10})
+		s.wantIdle("not each of many")
+		s.recv(seg{flags: "R", seq: 0})
+		s.recv(seg{flags: "R", seq: 1 + 65535})
+		s.wantIdle("nor one outside the window")
 		s.recv(seg{flags: "R", seq: 1})
 		require.Zero(t, l.halfOpen, "one in sequence frees the place")
 	}
-	s.wantIdle("resets are not answered")
+	s.wantIdle("one that is accepted is not answered")
+	require.EqualValues(t, 400, s.host.Counters().InRstsIgnored)
+	require.EqualValues(t, 100, s.host.Counters().HalfOpenResets)
+}
+
+// Resets that are not exact are challenged as often as the rate limit allows.
+func TestHalfOpenChallengesAgain(t *testing.T) {
+	s := newScript(t)
+	s.after(time.Second)
+	s.listen()
+	s.recv(seg{flags: "S", win: 65535, mss: 1460})
+	s.want("the SYN is answered", seg{flags: "S.", ack: 1})
+	s.recv(seg{flags: "R", seq: 9})
+	s.want("a challenge", seg{flags: "S.", ack: 1})
+	s.after(challengeInterval - 1)
+	s.recv(seg{flags: "R", seq: 9})
+	s.wantIdle("too soon")
+	s.after(1)
+	s.recv(seg{flags: "R", seq: 9})
+	s.want("another", seg{flags: "S.", ack: 1})
 }
 
 func TestFinalAckUnacceptable(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/smolnet/smolnet/core/ip"
 	"github.com/smolnet/smolnet/core/tcp/congestion"
 )
 
@@ -102,36 +103,37 @@ var defaultOptions = Options{
 	Congestion:    "reno",
 }
 
+// validate returns an error that wraps ip.ErrInvalid and names what is wrong.
 func (o *Options) validate() error {
 	for _, b := range []struct {
 		name  string
 		value int
 	}{{"ReceiveBuffer", o.ReceiveBuffer}, {"SendBuffer", o.SendBuffer}} {
 		if b.value < minBuffer || b.value > maxBuffer {
-			return fmt.Errorf("tcp: %s is %d, not between %d and %d octets", b.name, b.value, minBuffer, maxBuffer)
+			return fmt.Errorf("tcp: %s is %d, not between %d and %d octets: %w", b.name, b.value, minBuffer, maxBuffer, ip.ErrInvalid)
 		}
 	}
 	if o.DelayedACK >= maxDelayedACK {
 		// "the delay MUST be less than 0.5 seconds"
 		// https://www.rfc-editor.org/rfc/rfc9293.html#section-3.8.6.3
-		return fmt.Errorf("tcp: DelayedACK is %v, not less than %v", o.DelayedACK, maxDelayedACK)
+		return fmt.Errorf("tcp: DelayedACK is %v, not less than %v: %w", o.DelayedACK, maxDelayedACK, ip.ErrInvalid)
 	}
 	if o.MaxSegment != 0 && (o.MaxSegment < minMSS || o.MaxSegment > 65535) {
-		return fmt.Errorf("tcp: MaxSegment is %d, not between %d and 65535 octets", o.MaxSegment, minMSS)
+		return fmt.Errorf("tcp: MaxSegment is %d, not between %d and 65535 octets: %w", o.MaxSegment, minMSS, ip.ErrInvalid)
 	}
 	if o.TrafficClass&3 != 0 {
-		return fmt.Errorf("tcp: TrafficClass is %#x, whose two low bits belong to ECN", o.TrafficClass)
+		return fmt.Errorf("tcp: TrafficClass is %#x, whose two low bits belong to ECN: %w", o.TrafficClass, ip.ErrInvalid)
 	}
 	if o.UserTimeout < 0 {
-		return fmt.Errorf("tcp: UserTimeout is %v", o.UserTimeout)
+		return fmt.Errorf("tcp: UserTimeout is %v: %w", o.UserTimeout, ip.ErrInvalid)
 	}
 	if k := o.KeepAlive; k.Idle < 0 || k.Interval < 0 || k.Count < 0 {
-		return fmt.Errorf("tcp: KeepAlive has a negative value: %+v", k)
+		return fmt.Errorf("tcp: KeepAlive has a negative value: %+v: %w", k, ip.ErrInvalid)
 	} else if k.Count > math.MaxUint8 {
-		return fmt.Errorf("tcp: KeepAlive.Count is %d, more than %d", k.Count, math.MaxUint8)
+		return fmt.Errorf("tcp: KeepAlive.Count is %d, more than %d: %w", k.Count, math.MaxUint8, ip.ErrInvalid)
 	}
 	if _, ok := congestion.ByName(o.Congestion); !ok {
-		return fmt.Errorf("tcp: unknown congestion control %q", o.Congestion)
+		return fmt.Errorf("tcp: unknown congestion control %q: %w", o.Congestion, ip.ErrInvalid)
 	}
 	return nil
 }

@@ -36,10 +36,14 @@ func (c *Conn) segmentSynSent(now int64, s *segment) {
 		if acceptable {
 			c.host.counters.InRsts++
 			c.fail(ip.ErrConnectionRefused)
+		} else {
+			c.host.ignoreReset(s)
 		}
 		return
 	}
 	if !s.has(wire.TCPSyn) {
+		// "if neither of the SYN or RST bits is set, then drop the segment and return."
+		c.host.dropped(&c.host.counters.InNoSyn, s.packet, "before the peer's SYN")
 		return
 	}
 	c.receivedSYN(s)
@@ -81,6 +85,8 @@ func (c *Conn) segmentSynchronized(now int64, s *segment) {
 		return
 	}
 	if !s.has(wire.TCPAck) {
+		// "if the ACK bit is off, drop the segment and return"
+		c.host.dropped(&c.host.counters.InNoAck, s.packet, "no ACK")
 		return
 	}
 	if c.state == SynReceived {
@@ -140,7 +146,7 @@ func (c *Conn) inWindow(now int64, s *segment) bool {
 
 // unacceptable answers a segment outside the window, and drops it.
 func (c *Conn) unacceptable(now int64, s *segment) bool {
-	c.host.counters.OutOfWindow++
+	c.host.dropped(&c.host.counters.OutOfWindow, s.packet, "outside the window")
 	if s.length > 0 {
 		c.pending |= pendingACK
 	} else {
@@ -158,8 +164,8 @@ func (c *Conn) unacceptable(now int64, s *segment) bool {
 // https://www.rfc-editor.org/rfc/rfc5961.html#section-3.2
 func (c *Conn) reset(now int64, s *segment) {
 	if s.seq != c.rcvNxt {
+		c.host.ignoreReset(s)
 		if before(s.seq, c.rcvNxt) || !before(s.seq, c.rcvEdge) {
-			c.host.counters.OutOfWindow++
 			return
 		}
 		c.challenge(now)

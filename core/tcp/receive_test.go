@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/smolnet/smolnet/core/ip"
+	"github.com/smolnet/smolnet/core/packet"
 	"github.com/smolnet/smolnet/core/wire"
 )
 
@@ -293,6 +295,56 @@ func TestOutOfOrderDataIsBounded(t *testing.T) {
 		p.Release()
 	}
 	s.net.sent = nil
+}
+
+// Whatever window was offered is kept, in whatever order it comes and however small its segments: packets are as a device
+// delivers them, each in a buffer for a whole frame.
+func TestAWholeWindowIsKeptOutOfOrder(t *testing.T) {
+	for _, buffer := range []int{64 << 10, 1 << 20, 16 << 20} {
+		for _, mss := range []int{536, 600, 1000, 1460} {
+			t.Run(fmt.Sprintf("%d octets in segments of %d", buffer, mss), func(t *testing.T) {
+				s := newScript(t)
+				l := s.listen(func(c *ListenConfig) { c.Options = &Options{ReceiveBuffer: buffer, DelayedACK: -1} })
+				s.recv(seg{flags: "S", win: 65535, mss: 1460, ws: 7})
+				s.want("the SYN is answered", seg{flags: "S.", ack: 1})
+				s.recv(seg{flags: ".", seq: 1, ack: 1, win: 65535})
+				s.conn = l.Accept()
+				s.recv(seg{flags: ".", seq: 1, ack: 1, win: 65535, data: "x"})
+				s.wantRead("which opens the window", "x")
+				s.answers()
+				c := s.conn
+				window := distance(c.rcvNxt, c.rcvEdge)
+				require.Greater(t, window, buffer-buffer/16-1)
+
+				pattern := func(i int) byte { return byte(i % 251) }
+				deliver := func(from, to int) {
+					p := s.packetIn(2048, seg{flags: ".", seq: uint32(2 + from), ack: 1, win: 65535, len: to - from})
+					b := p.Head()[wire.TCPHeaderLen:]
+					for i := range b {
+						b[i] = pattern(from + i)
+					}
+					p.Checksum = packet.ChecksumVerified
+					s.recvPacket(p)
+					s.net.discard()
+				}
+				for to := window; to > 1; to -= mss {
+					deliver(max(1, to-mss), to)
+				}
+				require.Zero(t, s.host.Counters().OutOfOrderDropped)
+				require.Equal(t, window-1, c.Info().OutOfOrder, "all is kept")
+				deliver(0, 1)
+				require.Equal(t, window, c.Received(), "and all is there once the first octet is")
+				c.Receive(window, &s.read)
+				b := make([]byte, window)
+				require.Equal(t, window, s.read.Read(b))
+				for i := range b {
+					if b[i] != pattern(i) {
+						require.Equal(t, pattern(i), b[i], "octet %d", i)
+					}
+				}
+			})
+		}
+	}
 }
 
 // The right edge of the window never moves left, whatever arrives and however it is read.

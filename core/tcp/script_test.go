@@ -153,9 +153,12 @@ func (s *script) recvPacket(p *packet.Packet) {
 	s.net.collect(s.since())
 }
 
-func (s *script) packet(sg seg) *packet.Packet {
+func (s *script) packet(sg seg) *packet.Packet { return s.packetIn(len(sg.octets()), sg) }
+
+// packetIn is the packet of a segment, in a buffer of the given size.
+func (s *script) packetIn(size int, sg seg) *packet.Packet {
 	data := sg.octets()
-	p := packet.New(len(data))
+	p := packet.New(size)
 	copy(p.Append(len(data)), data)
 	r := wire.TCPRepr{
 		SrcPort: s.peer.Port(), DstPort: s.local.Port(), Seq: s.irs + sg.seq, Window: uint16(sg.win), Flags: flagsOf(sg.flags),

@@ -18,16 +18,16 @@ package tcp
 type State uint8
 
 const (
-	Closed State = iota
-	SynSent
-	SynReceived
-	Established
-	FinWait1
-	FinWait2
-	CloseWait
-	Closing
-	LastAck
-	TimeWait
+	Closed      State = iota // no connection, or none any more
+	SynSent                  // waits for the peer's SYN, having sent one
+	SynReceived              // waits for the SYN sent to be acknowledged, having received one
+	Established              // data flows both ways
+	FinWait1                 // waits for the FIN sent to be acknowledged; the peer may go on sending
+	FinWait2                 // waits for the peer's FIN
+	CloseWait                // the peer has finished, the user has not
+	Closing                  // both have finished; waits for the FIN sent to be acknowledged
+	LastAck                  // as Closing, but the peer was first
+	TimeWait                 // over, but remembered until no segment of it can be on its way any more
 )
 
 var stateNames = [...]string{
@@ -35,6 +35,7 @@ var stateNames = [...]string{
 	"TIME-WAIT",
 }
 
+// String is the state's name as RFC 9293 writes it: "SYN-SENT".
 func (s State) String() string { return stateNames[s] }
 
 // synchronized reports whether both sides know each other's sequence numbers.

@@ -96,6 +96,8 @@ func (w *timeWait) segment(now int64, s *segment) {
 		if s.seq == w.rcvNxt {
 			w.host.counters.InRsts++
 			w.forget()
+		} else {
+			w.host.ignoreReset(s)
 		}
 	case s.has(wire.TCPSyn) && !s.has(wire.TCPAck) && before(w.rcvNxt, s.seq):
 		// "it MAY accept a new SYN from the remote TCP endpoint to reopen the connection directly from TIME-WAIT state [...], if it:
@@ -106,7 +108,7 @@ func (w *timeWait) segment(now int64, s *segment) {
 		//
 		// The second is not done: a sequence number that is higher than all of the previous incarnation's is not an old one's.
 		if l := w.host.listener(s.local, s.link); l != nil {
-			if l.admits() {
+			if l.admits(s) {
 				w.host.counters.TimeWaitReused++
 				w.forget()
 				l.open(now, s, w.sndNxt+65536)
@@ -114,6 +116,9 @@ func (w *timeWait) segment(now int64, s *segment) {
 			return
 		}
 		w.acknowledge(now)
+	case !s.has(wire.TCPAck | wire.TCPSyn):
+		// "if the ACK bit is off, drop the segment and return"
+		w.host.dropped(&w.host.counters.InNoAck, s.packet, "no ACK")
 	case s.has(wire.TCPFin) && s.end() == w.rcvNxt:
 		// "The only thing that can arrive in this state is a retransmission of the remote FIN. Acknowledge it, and restart the 2 MSL
 		// timeout."

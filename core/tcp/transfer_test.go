@@ -269,4 +269,32 @@ func TestTransferWithSmallBuffers(t *testing.T) {
 	}
 }
 
+// Segments as large as the receiver's whole buffer come one at a time, and no second one follows before the first is
+// acknowledged: a delayed acknowledgment would stall each of them.
+func TestDelayedAcknowledgmentsNeverStallLargeSegments(t *testing.T) {
+	for _, row := range []struct {
+		name          string
+		mtu           int
+		receive, send int
+	}{
+		{"the buffer of one segment", 65535, 64 << 10, 1 << 20},
+		{"both buffers of one segment", 65535, 64 << 10, 64 << 10},
+		{"the send buffer of one segment", 65535, 1 << 20, 64 << 10},
+		{"a buffer of a few segments", 65535, 256 << 10, 256 << 10},
+		{"jumbo frames", 9000, 64 << 10, 64 << 10},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			const n, delay = 4 << 20, time.Millisecond
+			w := newWorld(t, simulatedPath{delay: delay, mtu: row.mtu})
+			client, server := w.connect(&Options{ReceiveBuffer: row.receive, SendBuffer: row.send})
+			took := w.transfer(client, server, n)
+			// At the worst half a buffer goes each round trip, and a stall takes 40 ms.
+			most := time.Duration(2*n/min(row.receive, row.send)+10) * 2 * delay
+			require.Less(t, took, most, "nothing waits for the delay to pass")
+			require.Zero(t, w.hosts[0].Counters().RetransTimeouts)
+			w.closeBoth(client, server)
+		})
+	}
+}
+
 var _ ip.Sender = (*Conn)(nil)

@@ -30,6 +30,11 @@ type Config struct {
 	// begins with the UDP header; the function takes it. nil: such datagrams are dropped.
 	PortUnreachable func(now int64, p *packet.Packet)
 
+	// Dropped is told of a datagram that could not be used, or not be sent after all, and why in a few words of plain
+	// English. p.IP is filled in; whether the packet still begins with the UDP header depends on the cause. p stays the
+	// caller's. nil: nobody listens.
+	Dropped func(p *packet.Packet, cause string)
+
 	// FirstPort and LastPort bound the ports chosen for those who ask for none, both included; default 49152 to 65535,
 	// the dynamic ports of RFC 6335.
 	FirstPort, LastPort uint16

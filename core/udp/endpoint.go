@@ -149,7 +149,7 @@ func (e *Endpoint) deliver(p *packet.Packet) {
 	p.Compact()
 	if e.receiving.Len() > 0 && e.receiving.Cost()+p.Cost() > e.receiveBuffer {
 		e.dropped++
-		h.drop(p, &h.counters.InReceiveQueueFull)
+		h.drop(p, &h.counters.InReceiveQueueFull, "receive queue full")
 		return
 	}
 	h.counters.InDatagrams++
@@ -287,6 +287,7 @@ func (e *Endpoint) follow(before *packet.Packet) bool {
 		path, _, err := e.host.network.Route(next.IP.Link, next.IP.Src, next.IP.Dst)
 		if err != nil { // there was a way when it was queued
 			e.host.counters.OutErrors++
+			e.host.dropped(next, "no route")
 			e.sending.Pop().Release()
 			continue
 		}

@@ -89,22 +89,22 @@ func (h *Host) Close() {
 func (h *Host) Input(now int64, path ip.Path, p *packet.Packet) {
 	b := p.Header(wire.UDPHeaderLen)
 	if b == nil {
-		h.drop(p, &h.counters.InHeaderErrors)
+		h.drop(p, &h.counters.InHeaderErrors, "truncated header")
 		return
 	}
 	header := wire.UDPPacket(b)
 	length := header.Length()
 	switch {
 	case length < wire.UDPHeaderLen || length > p.Len():
-		h.drop(p, &h.counters.InLengthErrors)
+		h.drop(p, &h.counters.InLengthErrors, "contradictory length")
 		return
 	case header.DstPort() == 0:
-		h.drop(p, &h.counters.InHeaderErrors)
+		h.drop(p, &h.counters.InHeaderErrors, "port zero")
 		return
 	}
 	p.Truncate(length) // what is behind belongs to nobody
-	if cause := h.verify(path, p, header); cause != nil {
-		h.drop(p, cause)
+	if counter, cause := h.verify(path, p, header); counter != nil {
+		h.drop(p, counter, cause)
 		return
 	}
 	local := netip.AddrPortFrom(p.IP.Dst, header.DstPort())
@@ -121,6 +121,7 @@ func (h *Host) Input(now int64, path ip.Path, p *packet.Packet) {
 // noPort ends a datagram that there is no endpoint for.
 func (h *Host) noPort(now int64, p *packet.Packet) {
 	h.counters.NoPorts++
+	h.dropped(p, "nothing is open there")
 	// "If a datagram arrives addressed to a UDP port for which there is no pending LISTEN call, UDP SHOULD send an ICMP
 	// Port Unreachable message."
 	// https://www.rfc-editor.org/rfc/rfc1122.html#section-4.1.3.1
@@ -140,34 +141,42 @@ func (h *Host) noPort(now int64, p *packet.Packet) {
 	h.config.PortUnreachable(now, p)
 }
 
-// drop ends a datagram and counts why.
-func (h *Host) drop(p *packet.Packet, cause *uint64) {
+// drop ends a datagram, counts why, and tells who listens.
+func (h *Host) drop(p *packet.Packet, counter *uint64, cause string) {
 	h.counters.InErrors++
-	*cause++
+	*counter++
+	h.dropped(p, cause)
 	p.Release()
 }
 
+// dropped tells who listens of a datagram that goes no further.
+func (h *Host) dropped(p *packet.Packet, cause string) {
+	if h.config.Dropped != nil {
+		h.config.Dropped(p, cause)
+	}
+}
+
 // verify returns nil if the checksum of the datagram p is right or needs no looking at, and else the counter of
-// what is wrong.
-func (h *Host) verify(path ip.Path, p *packet.Packet, header wire.UDPPacket) *uint64 {
+// what is wrong, and its name.
+func (h *Host) verify(path ip.Path, p *packet.Packet, header wire.UDPPacket) (counter *uint64, cause string) {
 	if p.Checksum == packet.ChecksumPartial {
-		return nil // it never left memory
+		return nil, "" // it never left memory
 	}
 	if header.Checksum() == 0 {
 		if p.IP.Dst.Is4() {
-			return nil // "the transmitter generated no checksum" (RFC 768)
+			return nil, "" // "the transmitter generated no checksum" (RFC 768)
 		}
 		// "IPv6 receivers must discard UDP packets containing a zero checksum and should log the error."
 		// https://www.rfc-editor.org/rfc/rfc8200.html#section-8.1
-		return &h.counters.InNoChecksum
+		return &h.counters.InNoChecksum, "no checksum"
 	}
 	if p.Checksum == packet.ChecksumVerified || path.VerifiesChecksum(ip.ProtocolUDP) {
-		return nil
+		return nil, ""
 	}
 	if sum(p).Checksum() != 0 {
-		return &h.counters.InChecksumErrors
+		return &h.counters.InChecksumErrors, "wrong checksum"
 	}
-	return nil
+	return nil, ""
 }
 
 // sum adds up pseudo-header and datagram.

@@ -293,18 +293,19 @@ func TestBadDatagrams(t *testing.T) {
 		d      datagram
 		injure func(p *packet.Packet)
 		cause  func(c *Counters) *uint64
+		told   string
 	}{
-		{"empty", good, func(p *packet.Packet) { p.Truncate(0) }, func(c *Counters) *uint64 { return &c.InHeaderErrors }},
-		{"half a header", good, func(p *packet.Packet) { p.Truncate(7) }, func(c *Counters) *uint64 { return &c.InHeaderErrors }},
-		{"to port 0", good, set(2, 0, 0), func(c *Counters) *uint64 { return &c.InHeaderErrors }},
-		{"length 0", good, set(4, 0, 0), func(c *Counters) *uint64 { return &c.InLengthErrors }},
-		{"length 7", good, set(4, 0, 7), func(c *Counters) *uint64 { return &c.InLengthErrors }},
-		{"length beyond the packet", good, set(4, 0, 16), func(c *Counters) *uint64 { return &c.InLengthErrors }},
-		{"cut short", good, func(p *packet.Packet) { p.Truncate(14) }, func(c *Counters) *uint64 { return &c.InLengthErrors }},
-		{"wrong checksum", good, set(10, 'X'), func(c *Counters) *uint64 { return &c.InChecksumErrors }},
-		{"wrong pseudo-header", good, func(p *packet.Packet) { p.IP.Src = addr("192.168.69.99") }, func(c *Counters) *uint64 { return &c.InChecksumErrors }},
-		{"no checksum over IPv6", good6, set(6, 0, 0), func(c *Counters) *uint64 { return &c.InNoChecksum }},
-		{"wrong checksum over IPv6", good6, set(10, 'X'), func(c *Counters) *uint64 { return &c.InChecksumErrors }},
+		{"empty", good, func(p *packet.Packet) { p.Truncate(0) }, func(c *Counters) *uint64 { return &c.InHeaderErrors }, "truncated header"},
+		{"half a header", good, func(p *packet.Packet) { p.Truncate(7) }, func(c *Counters) *uint64 { return &c.InHeaderErrors }, "truncated header"},
+		{"to port 0", good, set(2, 0, 0), func(c *Counters) *uint64 { return &c.InHeaderErrors }, "port zero"},
+		{"length 0", good, set(4, 0, 0), func(c *Counters) *uint64 { return &c.InLengthErrors }, "contradictory length"},
+		{"length 7", good, set(4, 0, 7), func(c *Counters) *uint64 { return &c.InLengthErrors }, "contradictory length"},
+		{"length beyond the packet", good, set(4, 0, 16), func(c *Counters) *uint64 { return &c.InLengthErrors }, "contradictory length"},
+		{"cut short", good, func(p *packet.Packet) { p.Truncate(14) }, func(c *Counters) *uint64 { return &c.InLengthErrors }, "contradictory length"},
+		{"wrong checksum", good, set(10, 'X'), func(c *Counters) *uint64 { return &c.InChecksumErrors }, "wrong checksum"},
+		{"wrong pseudo-header", good, func(p *packet.Packet) { p.IP.Src = addr("192.168.69.99") }, func(c *Counters) *uint64 { return &c.InChecksumErrors }, "wrong checksum"},
+		{"no checksum over IPv6", good6, set(6, 0, 0), func(c *Counters) *uint64 { return &c.InNoChecksum }, "no checksum"},
+		{"wrong checksum over IPv6", good6, set(10, 'X'), func(c *Counters) *uint64 { return &c.InChecksumErrors }, "wrong checksum"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newScript(t)
@@ -312,7 +313,13 @@ func TestBadDatagrams(t *testing.T) {
 			p := test.d.make()
 			p.IP.Link = 2
 			test.injure(p)
+			var told []string
+			s.host.config.Dropped = func(p *packet.Packet, cause string) {
+				require.True(t, p.IP.Src.IsValid())
+				told = append(told, cause)
+			}
 			s.wantCounters("it is dropped and counted", func(c *Counters) { c.InErrors++; *test.cause(c)++ }, func() { s.input(p) })
+			require.Equal(t, []string{test.told}, told)
 			e.wantNothing("and reaches nobody")
 			e.wantEvents("nor is anybody told", 0)
 			s.wantIdle("or answered")

@@ -12,9 +12,9 @@ import (
 type NDPreference int8
 
 const (
-	NDPreferenceLow    NDPreference = -1
-	NDPreferenceMedium NDPreference = 0
-	NDPreferenceHigh   NDPreference = 1
+	NDPreferenceLow    NDPreference = -1 // used if there is no other
+	NDPreferenceMedium NDPreference = 0  // what routers say that know of no preferences
+	NDPreferenceHigh   NDPreference = 1  // used before any other
 
 	// ndPreferenceReserved is what the fourth value of the field is read as.
 	ndPreferenceReserved NDPreference = -2

@@ -1,5 +1,5 @@
-// Package loopback is a device that receives what it sends. A stack has a loopback interface of its own; this one is for
-// measurements, for tests, and for a loopback with another medium or MTU.
+// Package loopback is a device that receives what it sends. A stack has a loopback interface of its own; this one is
+// for measurements, for tests, and for a loopback with another medium or MTU.
 package loopback
 
 import (

@@ -1,8 +1,8 @@
 // Package pipe is a link in memory: two devices, each of which receives what the other sends. Nothing is ever lost on
 // it; when its queue is full, the sender waits.
 //
-// Two stacks joined by a pipe work inside a testing/synctest bubble, in virtual time: whoever waits for a pipe blocks on a
-// channel and holds no lock.
+// Two stacks joined by a pipe work inside a testing/synctest bubble, in virtual time: whoever waits for a pipe blocks
+// on a channel and holds no lock.
 package pipe
 
 import (
@@ -28,12 +28,14 @@ type Config struct {
 	// DelayBack, if not 0, takes the place of Delay on the way from the second device to the first; negative: none.
 	DelayBack time.Duration
 
-	// Queue and QueueOctets bound what is on its way, for each direction: so many packets, and so many octets in them, but
-	// always at least one packet. Defaults: 4096 and 4 MiB. A delayed link carries at most a queue in the time of a delay.
+	// Queue and QueueOctets bound what is on its way, for each direction: so many packets, and so many octets in them,
+	// but always at least one packet. Defaults: 4096 and 4 MiB. A delayed link carries at most a queue in the time of
+	// a delay.
 	Queue, QueueOctets int
 
-	// Checksum, SegmentTCP4 and SegmentTCP6 are the offloads both devices claim to do. They do nothing: a partial checksum and
-	// a super-segment reach the other end as they are, which is right, since nothing is damaged in memory.
+	// Checksum, SegmentTCP4 and SegmentTCP6 are the offloads both devices claim to do. They do nothing: a partial
+	// checksum and a super-segment reach the other end as they are, which is right, since nothing is damaged in
+	// memory.
 	Checksum                 dev.Checksums
 	SegmentTCP4, SegmentTCP6 bool
 }
@@ -91,8 +93,9 @@ func (d *Device) Send(now time.Time, pkts []*packet.Packet) (int, error) {
 // PollAt is when the first packet on its way to this end becomes due, if there is a delay.
 func (d *Device) PollAt() (time.Time, bool) { return d.in.PollAt() }
 
-// WaitReceive waits until Receive has something, or, if there is a delay, until a packet was sent to this end while none was on
-// its way, which makes PollAt move. It does not return because a packet becomes due: that is for a timer set by PollAt.
+// WaitReceive waits until Receive has something, or, if there is a delay, until a packet was sent to this end while
+// none was on its way, which makes PollAt move. It does not return because a packet becomes due: that is for a timer
+// set by PollAt.
 func (d *Device) WaitReceive() error { return d.in.WaitReceive() }
 
 // WaitSend waits until the packet that Send had no room for fits.

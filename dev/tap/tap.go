@@ -1,5 +1,5 @@
-// Package tap attaches a stack to the operating system by a tap: an interface of the system's whose Ethernet frames go to
-// and come from this program. See package tuntap for what lies behind it on which system.
+// Package tap attaches a stack to the operating system by a tap: an interface of the system's whose Ethernet frames go
+// to and come from this program. See package tuntap for what lies behind it on which system.
 package tap
 
 import (
@@ -11,9 +11,9 @@ import (
 
 // Config says which tap to attach to.
 type Config struct {
-	// Name is the interface's. One that exists, made beforehand for this user, is attached to, and stays when the device is
-	// closed; otherwise one is made, which takes privileges, and goes with the device. On Linux it may hold %d for a number;
-	// empty: the system chooses.
+	// Name is the interface's. One that exists, made beforehand for this user, is attached to, and stays when the
+	// device is closed; otherwise one is made, which takes privileges, and goes with the device. On Linux it may hold
+	// %d for a number; empty: the system chooses.
 	Name string
 
 	// NoOffload makes it a plain device, without checksum and segmentation offloads.

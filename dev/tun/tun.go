@@ -12,9 +12,9 @@ import (
 
 // Config says which tun to attach to.
 type Config struct {
-	// Name is the interface's. One that exists, made beforehand for this user, is attached to, and stays when the device is
-	// closed; otherwise one is made, which takes privileges, and goes with the device. On Linux it may hold %d for a number;
-	// empty: the system chooses.
+	// Name is the interface's. One that exists, made beforehand for this user, is attached to, and stays when the
+	// device is closed; otherwise one is made, which takes privileges, and goes with the device. On Linux it may hold
+	// %d for a number; empty: the system chooses.
 	Name string
 
 	// NoOffload makes it a plain device, without checksum and segmentation offloads.

@@ -26,8 +26,8 @@ func receiveAll(d *tuntap.Device) (n int, octets int64) {
 	}
 }
 
-// UDP datagrams to a port that nobody listens on would be answered; those to a socket that nobody reads are dropped there, after
-// all of the kernel's way up.
+// UDP datagrams to a port that nobody listens on would be answered; those to a socket that nobody reads are dropped
+// there, after all of the kernel's way up.
 func BenchmarkTapSend(b *testing.B) {
 	k := newPeer(b, dev.Ethernet, tuntap.Config{})
 	k.listen(4)

@@ -64,8 +64,8 @@ func Open(medium dev.Medium, cfg Config) (*Device, error) {
 // FromFile makes a device of a file that is attached to a tap or tun already, as a container runtime or another process
 // hands them over. It takes f over: it is closed at once, and a duplicate with the device. On error f is left alone.
 //
-// The device has offloads if the file was attached with IFF_VNET_HDR. It must have been attached with IFF_NO_PI, which cannot
-// be found out: the kernel uses that bit for something else when asked.
+// The device has offloads if the file was attached with IFF_VNET_HDR. It must have been attached with IFF_NO_PI, which
+// cannot be found out: the kernel uses that bit for something else when asked.
 func FromFile(medium dev.Medium, f *os.File) (*Device, error) {
 	kind, err := kindOf(medium)
 	if err != nil {
@@ -117,7 +117,8 @@ func attach(fd int, flags uint16, cfg Config) (name string, got uint16, err erro
 		wanted = wanted[1:]
 	}
 	for _, more := range wanted {
-		// An interface that was made with several queues is attached to with this flag only, one that was not without only.
+		// An interface that was made with several queues is attached to with this flag only, one that was not without
+		// only.
 		for _, queues := range []uint16{0, unix.IFF_MULTI_QUEUE} {
 			var ifr *unix.Ifreq
 			if ifr, err = unix.NewIfreq(cfg.Name); err != nil {
@@ -152,8 +153,8 @@ func newDevice(fd int, name string, medium dev.Medium, flags uint16) (*Device, e
 		if err := unix.IoctlSetPointerInt(fd, unix.TUNSETVNETHDRSZ, vnetHeaderLen); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, os.NewSyscallError("TUNSETVNETHDRSZ", err))
 		}
-		// What the kernel is given it always completes and segments. What it may leave undone in return, it is told here; if it
-		// knows nothing of it, it does it all itself.
+		// What the kernel is given it always completes and segments. What it may leave undone in return, it is told
+		// here; if it knows nothing of it, it does it all itself.
 		for _, offload := range []int{unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6, unix.TUN_F_CSUM} {
 			if unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, offload) == nil {
 				break
@@ -174,8 +175,8 @@ func newDevice(fd int, name string, medium dev.Medium, flags uint16) (*Device, e
 // Name is the interface's name.
 func (d *Device) Name() string { return d.name }
 
-// Capabilities says what the device can do. The MTU is what the interface had when it was attached to. HardwareAddr is zero:
-// the interface's own is that of the kernel's end.
+// Capabilities says what the device can do. The MTU is what the interface had when it was attached to. HardwareAddr is
+// zero: the interface's own is that of the kernel's end.
 func (d *Device) Capabilities() dev.Capabilities { return d.caps }
 
 // Counters returns what had to be dropped so far.

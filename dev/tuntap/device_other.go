@@ -19,8 +19,8 @@ type Device struct {
 	water *water.Device
 }
 
-// Open attaches to the interface that cfg names, a tap for the medium dev.Ethernet or a tun for dev.IP. If the system has
-// none the error wraps errors.ErrUnsupported.
+// Open attaches to the interface that cfg names, a tap for the medium dev.Ethernet or a tun for dev.IP. If the system
+// has none the error wraps errors.ErrUnsupported.
 func Open(medium dev.Medium, cfg Config) (*Device, error) {
 	if medium != dev.Ethernet && medium != dev.IP {
 		return nil, fmt.Errorf("tuntap: there is no interface for %v", medium)

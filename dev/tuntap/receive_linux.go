@@ -95,8 +95,8 @@ func (d *Device) receiveAll(fd uintptr) {
 	}
 }
 
-// WaitReceive waits until there is a frame, and reads it. A wait that did not read would lose the edge on which the poller
-// wakes it.
+// WaitReceive waits until there is a frame, and reads it. A wait that did not read would lose the edge on which the
+// poller wakes it.
 func (d *Device) WaitReceive() error {
 	d.rx.waitErr = nil
 	err := d.raw.Read(d.rx.onReady)

@@ -13,8 +13,8 @@ import (
 	"github.com/smolnet/smolnet/internal/link"
 )
 
-// patience is how long WaitSend waits at most. A tap nearly always looks writable, and the kernel need not tell when one that
-// was full no longer is.
+// patience is how long WaitSend waits at most. A tap nearly always looks writable, and the kernel need not tell when
+// one that was full no longer is.
 const patience = 5 * time.Millisecond
 
 // sender is a device's way out. It has one user at a time.

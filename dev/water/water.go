@@ -1,5 +1,5 @@
-// Package water makes a device of an interface that the program has opened with github.com/songgao/water. Who has no such
-// interface yet opens a tap or tun by packages tap and tun, which on Linux do much better.
+// Package water makes a device of an interface that the program has opened with github.com/songgao/water. Who has no
+// such interface yet opens a tap or tun by packages tap and tun, which on Linux do much better.
 package water
 
 import (

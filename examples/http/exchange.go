@@ -12,7 +12,7 @@ import (
 
 // exchangeAll has every host serve the tree to the other, at each of its addresses, and writes a summary.
 func exchangeAll(ctx context.Context, out io.Writer, n *network, root string, files []file) error {
-	var s summary
+	s := summary{counted: n.counted()}
 	for i, server := range n.hosts {
 		client := n.hosts[len(n.hosts)-1-i]
 		for _, address := range server.addresses {

@@ -57,8 +57,10 @@ func withKernel() (*network, error) {
 	for _, address := range kernel.addresses {
 		err = errors.Join(err, netns.AddAddress(name, address))
 	}
-	how := "a stack and the kernel, joined by a tap in a private network namespace"
-	return &network{how, []*host{stack, kernel}}, errors.Join(err, netns.Up(name))
+	if err = errors.Join(err, netns.Up(name)); err != nil {
+		return nil, errors.Join(err, stack.stack.Close())
+	}
+	return &network{"a stack and the kernel, joined by a tap in a private network namespace", []*host{stack, kernel}}, nil
 }
 
 // withPipe joins two stacks by an in-memory link.
@@ -66,16 +68,22 @@ func withPipe() (*network, error) {
 	a, b := pipe.New(pipe.Config{Medium: dev.Ethernet, MTU: 1500})
 	first, err := newHost("stack 1", a, stackAddresses)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, b.Close())
 	}
 	second, err := newHost("stack 2", b, peerAddresses)
-	return &network{"two stacks, joined by an in-memory link", []*host{first, second}}, err
+	if err != nil {
+		return nil, errors.Join(err, first.stack.Close())
+	}
+	return &network{"two stacks, joined by an in-memory link", []*host{first, second}}, nil
 }
 
 // withLoopback is one stack that talks to itself, by the loopback interface that every stack has.
 func withLoopback() (*network, error) {
 	stack, err := newHost("smolnet", nil, loopbackAddresses)
-	return &network{"one stack, over its own loopback", []*host{stack}}, err
+	if err != nil {
+		return nil, err
+	}
+	return &network{"one stack, over its own loopback", []*host{stack}}, nil
 }
 
 // openDevice opens a tap or a tun, and makes it if there is none of that name.
@@ -86,19 +94,37 @@ func openDevice(kind, name string) (dev.Device, error) {
 	return tap.Open(tap.Config{Name: name})
 }
 
-// newHost makes a stack, with an interface of these addresses if there is a device for it.
+// newHost makes a stack, with an interface of these addresses if there is a device for it. If it cannot, it closes the
+// device.
 func newHost(name string, device dev.Device, addresses []netip.Prefix) (*host, error) {
 	stack, err := smolnet.New(smolnet.Config{})
 	if err != nil {
+		if device != nil {
+			err = errors.Join(err, device.Close())
+		}
 		return nil, err
 	}
 	if device != nil {
 		_, err = stack.AddInterface(smolnet.Interface{Name: name, Device: device, Addresses: addresses})
 		if err != nil {
-			return nil, errors.Join(err, stack.Close())
+			return nil, errors.Join(err, device.Close(), stack.Close())
 		}
 	}
 	return &host{name, addresses, stack.Listen, stack.DialContext, stack}, nil
+}
+
+// counted says whose counters an exchange shows: see exchange.run.
+func (n *network) counted() string {
+	stacks := 0
+	for _, h := range n.hosts {
+		if h.stack != nil {
+			stacks++
+		}
+	}
+	if stacks > 1 {
+		return "the serving stack"
+	}
+	return "the stack"
 }
 
 func (n *network) close() {

@@ -30,8 +30,9 @@ func trafficSince(before, after tcp.Counters) traffic {
 
 // summary is a table with a line for each exchange, and their sum.
 type summary struct {
-	rows  []row
-	total row
+	counted string // who has
+	rows    []row
+	total   row
 }
 
 type row struct {
@@ -66,8 +67,8 @@ func (s *summary) add(e *exchange) {
 
 // write says what the stack has seen: of two stacks, the one that served.
 func (s *summary) write(out io.Writer) error {
-	fmt.Fprintf(out, "\n%-24s %-8s %8s %9s %9s %9s %9s %6s %10s %7s\n",
-		"server", "client", "requests", "MB out", "MB in", "segs out", "segs in", "again", "round trip", "Mbit/s")
+	fmt.Fprintf(out, "\nTCP as %s has counted it:\n%-24s %-8s %8s %9s %9s %9s %9s %6s %10s %7s\n",
+		s.counted, "server", "client", "requests", "MB out", "MB in", "segs out", "segs in", "again", "round trip", "Mbit/s")
 	for _, r := range append(s.rows, s.total) {
 		t := r.traffic
 		fmt.Fprintf(out, "%-24s %-8s %8d %9.2f %9.2f %9d %9d %6d %10v %7.0f\n",

@@ -10,8 +10,8 @@ import (
 const (
 	ethernetHeaderLen = 14
 
-	// "aMaxPHYPacketSize [...] 127" less the two octets of the frame check sequence, IEEE Std 802.15.4-2020, table 11-1.
-	// However large the IP packet, a frame has no more.
+	// "aMaxPHYPacketSize [...] 127" less the two octets of the frame check sequence, IEEE Std 802.15.4-2020, table
+	// 11-1. However large the IP packet, a frame has no more.
 	maxFrame802154 = 125
 
 	maxIPPacket = 65535

@@ -46,8 +46,8 @@ const (
 	DefaultOctets  = 4 << 20
 )
 
-// NewQueue returns a queue in which packets take delay to pass, and which holds up to so many packets and octets, or the
-// defaults for 0. One packet always fits, whatever its size.
+// NewQueue returns a queue in which packets take delay to pass, and which holds up to so many packets and octets, or
+// the defaults for 0. One packet always fits, whatever its size.
 func NewQueue(delay time.Duration, packets, octets int) *Queue {
 	if packets <= 0 {
 		packets = DefaultPackets
@@ -66,8 +66,9 @@ func NewQueue(delay time.Duration, packets, octets int) *Queue {
 	}
 }
 
-// Send puts packets on their way and returns how many: all that fit. They become the queue's. Once the receiver
-// is gone, packets are taken and lost, as on a cable whose far end was pulled out. After CloseSender it returns net.ErrClosed.
+// Send puts packets on their way and returns how many: all that fit. They become the queue's. Once the receiver is
+// gone, packets are taken and lost, as on a cable whose far end was pulled out. After CloseSender it returns
+// net.ErrClosed.
 func (q *Queue) Send(now time.Time, pkts []*packet.Packet) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -135,8 +136,8 @@ func (q *Queue) PollAt() (time.Time, bool) {
 }
 
 // WaitReceive waits, if packets pass at once, until there is one. If they take time, it waits until a packet was sent
-// into the empty queue, which makes PollAt move; that a packet has become due only a clock can tell, and what Receive does to
-// PollAt its caller knows.
+// into the empty queue, which makes PollAt move; that a packet has become due only a clock can tell, and what Receive
+// does to PollAt its caller knows.
 func (q *Queue) WaitReceive() error {
 	for {
 		q.mu.Lock()

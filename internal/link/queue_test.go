@@ -244,7 +244,7 @@ func TestTheSendersNotesDoNotTravel(t *testing.T) {
 	got[0].Release()
 }
 
-// Two goroutines on each side, one for each method, push a million octets through a queue that is nearly always full.
+// A goroutine at each end pushes a million octets through a queue that is nearly always full.
 func TestAllMethodsAtOnce(t *testing.T) {
 	const packets = 20000
 	q := link.NewQueue(0, 4, 0)

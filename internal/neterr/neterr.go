@@ -2,7 +2,8 @@
 // net's errors works on smolnet's: errors.Is with syscall's error numbers, net.Error's Timeout, a type assertion to
 // *net.OpError, and comparison with net.ErrClosed and os.ErrDeadlineExceeded.
 //
-// Nothing else in the module makes such errors.
+// Nothing else in the module turns the stack's errors into such. What is wrong with the name of a network, or with the
+// form of an address, never reaches the core: that is said where it is found, by package net's own types.
 package neterr
 
 import (

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// AddAddress gives an interface an address in the subnet that prefix says, usable when it returns, or when the interface is
-// up.
+// AddAddress gives an interface an address in the subnet that prefix says, usable when it returns, or when the
+// interface is up.
 func AddAddress(name string, prefix netip.Prefix) error {
 	link, err := net.InterfaceByName(name)
 	if err != nil {
@@ -36,9 +36,10 @@ func AddAddress(name string, prefix netip.Prefix) error {
 	return awaitUsable(prefix.Addr(), link.Index)
 }
 
-// awaitUsable waits until the kernel takes packets for addr. An IPv6 address is there, and can be bound, a little before
-// that: the route that makes it local is added by a worker of the kernel's, even without duplicate address detection.
-// The news of that route comes too early, before it is in use; so there is nothing to wait for but the route itself.
+// awaitUsable waits until the kernel takes packets for addr. An IPv6 address is there, and can be bound, a little
+// before that: the route that makes it local is added by a worker of the kernel's, even without duplicate address
+// detection. The news of that route comes too early, before it is in use; so there is nothing to wait for but the
+// route itself.
 func awaitUsable(addr netip.Addr, index int) error {
 	if addr.Is4() {
 		return nil

@@ -96,8 +96,8 @@ func Test(t T) (inside bool) {
 	return false
 }
 
-// Main runs the tests of m in one private namespace and returns the exit status for os.Exit. Where there is no namespace
-// to be had it runs them here, and Test says so for those that need one.
+// Main runs the tests of m in one private namespace and returns the exit status for os.Exit. Where there is no
+// namespace to be had it runs them here, and Test says so for those that need one.
 func Main(m interface{ Run() int }) int {
 	if Inside() || Available() != nil {
 		return m.Run()
@@ -125,8 +125,8 @@ func Run() (status int, err error) {
 	return cmd.ProcessState.ExitCode(), nil
 }
 
-// Command returns a command that executes this program with the arguments given in a private namespace of its own, in which
-// Inside is true. The process is killed when the thread that starts it ends, so the caller locks itself to its
+// Command returns a command that executes this program with the arguments given in a private namespace of its own, in
+// which Inside is true. The process is killed when the thread that starts it ends, so the caller locks itself to its
 // thread (runtime.LockOSThread) until the process has ended. The error is Available's.
 func Command(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	return command(ctx, args...)
@@ -167,8 +167,8 @@ func runTest(t T) (outcome string, err error) {
 	return string(b), err
 }
 
-// testArguments are the arguments by which this test binary runs t's test alone. The program's own flags are kept, and those
-// of package testing that neither select tests nor name files which this process writes itself.
+// testArguments are the arguments by which this test binary runs t's test alone. The program's own flags are kept, and
+// those of package testing that neither select tests nor name files which this process writes itself.
 func testArguments(t T) []string {
 	elements := strings.Split(t.Name(), "/")
 	for i, e := range elements {

@@ -38,9 +38,9 @@ func init() {
 
 // settle brings the loopback interface up and sees to it that taps can be had.
 func settle() error {
-	// Without duplicate address detection an IPv6 address is usable at once. The kernel looks at both settings, and /proc/sys
-	// may be read-only, as in containers: then the addresses that AddAddress makes are usable at once all the same, and only
-	// the link-local ones that the kernel makes have to wait.
+	// Without duplicate address detection an IPv6 address is usable at once. The kernel looks at both settings, and
+	// /proc/sys may be read-only, as in containers: then the addresses that AddAddress makes are usable at once all
+	// the same, and only the link-local ones that the kernel makes have to wait.
 	for _, which := range []string{"all", "default"} {
 		_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+which+"/accept_dad", []byte("0"), 0)
 	}
@@ -80,8 +80,8 @@ type idMapping struct {
 	setgroups     bool
 }
 
-// candidates are the mappings to try. As root every id, so that programs which change user, as tcpdump and radvd do, can;
-// as anybody else, or with the capability gone, the own ids become root's.
+// candidates are the mappings to try. As root every id, so that programs which change user, as tcpdump and radvd do,
+// can; as anybody else, or with the capability gone, the own ids become root's.
 func candidates() []idMapping {
 	own := idMapping{
 		users:  []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},

@@ -3,6 +3,7 @@ package congestion
 // Reno is slow start and congestion avoidance as RFC 5681 defines them. It keeps no state of its own.
 type Reno struct{}
 
+// Name is "reno".
 func (Reno) Name() string { return "reno" }
 
 // Start opens the window.

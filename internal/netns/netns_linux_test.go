@@ -3,12 +3,15 @@ package netns_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,6 +39,28 @@ func TestInsideThereIsOnlyLoopbackAndItIsUp(t *testing.T) {
 	c, err := net.Dial("tcp", l.Addr().String())
 	require.NoError(t, err)
 	require.NoError(t, c.Close())
+}
+
+func TestProgramsCanChangeUserIfRootStartedThem(t *testing.T) {
+	if !netns.Test(t) {
+		return
+	}
+	b, err := os.ReadFile("/proc/self/uid_map")
+	require.NoError(t, err)
+	if ids := strings.Fields(string(b)); ids[len(ids)-1] == "1" {
+		t.Skip("started by an ordinary user: there is only root in here")
+	}
+	b, err = os.ReadFile("/proc/self/setgroups")
+	require.NoError(t, err)
+	require.Equal(t, "allow\n", string(b))
+	cmd := exec.Command("/proc/self/exe", "-test.run=^$")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 100, Gid: 100, Groups: []uint32{101}}}
+	cmd.Dir = "/"
+	err = cmd.Run()
+	require.NotErrorIs(t, err, syscall.EPERM, "changing the groups and the user is refused")
+	if !errors.Is(err, syscall.EACCES) { // the program may lie where another user cannot read
+		require.NoError(t, err)
+	}
 }
 
 func TestAddressesAreUsableAtOnce(t *testing.T) {
