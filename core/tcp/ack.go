@@ -13,6 +13,7 @@ func (c *Conn) acknowledge(now int64, s *segment) bool {
 		c.challenge(now)
 		return false
 	}
+	c.alive(now)
 	switch {
 	case before(c.sndUna, s.ack):
 		c.newlyAcked(now, s.ack)

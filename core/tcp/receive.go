@@ -8,8 +8,6 @@ import (
 // segment takes an arriving segment: RFC 9293 section 3.10.7.
 // https://www.rfc-editor.org/rfc/rfc9293.html#section-3.10.7
 func (c *Conn) segment(now int64, s *segment) {
-	c.timers.lastReceived = now
-	c.timers.probes = 0
 	if c.state == SynSent {
 		c.segmentSynSent(now, s)
 	} else {
@@ -59,6 +57,7 @@ func (c *Conn) segmentSynSent(now int64, s *segment) {
 	c.pending &^= pendingSYN
 	retries := c.timers.retries
 	c.newlyAcked(now, s.ack)
+	c.alive(now)
 	c.established(retries)
 	c.pending |= pendingACK
 	s.trimBack(c.rcvEdge)

@@ -306,6 +306,16 @@ func TestKeepAlive(t *testing.T) {
 		s.want("then a reset", seg{flags: "R.", seq: 1, ack: 1})
 		require.ErrorIs(t, c.Err(), ErrTimeout)
 	})
+	t.Run("kept up by a forger", func(t *testing.T) {
+		s := newScript(t)
+		c := s.accepted(func(c *ListenConfig) { c.Options = &Options{KeepAlive: keep, DelayedACK: -1} })
+		s.after(5 * time.Second)
+		s.recv(seg{flags: ".", seq: 1, ack: 5000, win: 65535, data: "forged"})
+		s.want("an ACK of what was never sent is challenged", seg{flags: ".", seq: 1, ack: 1})
+		s.after(5 * time.Second)
+		s.want("and does not put off the probe", seg{flags: ".", seq: 0, ack: 1})
+		require.NoError(t, c.Err())
+	})
 	t.Run("answered by us", func(t *testing.T) {
 		s := newScript(t)
 		s.accepted()

@@ -272,6 +272,13 @@ func saturate(n uint8) uint8 {
 	return n + 1
 }
 
+// alive notes that the peer has been heard: by an acceptable acknowledgment, not by just any segment, or else whoever knows the
+// connection's name could keep it alive when the peer is long gone.
+func (c *Conn) alive(now int64) {
+	c.timers.lastReceived = now
+	c.timers.probes = 0
+}
+
 // keepAliveTimeout probes an idle connection.
 //
 // "Implementers MAY include "keep-alives" in their TCP implementations [...] If keep-alives are included, the application MUST be
