@@ -49,9 +49,6 @@ func (p *path) Link() int32 { return p.link.index }
 // MTU is that interface's.
 func (p *path) MTU() int { return p.link.mtu }
 
-// Loopback reports whether the interface is the built-in loopback.
-func (p *path) Loopback() bool { return p.link.loopback() }
-
 // SegmentsTCP reports whether the device takes super-segments of the next hop's version of IP.
 func (p *path) SegmentsTCP() bool { return p.link.segments(p.nextHop.Is6()) }
 

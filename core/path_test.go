@@ -84,7 +84,7 @@ func TestRoute(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, tc.want, by.Link())
 				require.Equal(t, tc.source, source.String())
-				require.Equal(t, tc.loopback, by.Loopback())
+				require.Equal(t, tc.loopback, by.(*path).link.loopback())
 				require.Equal(t, tc.loopback, by.SegmentsTCP())
 				require.Equal(t, tc.loopback, by.FillsChecksum(ip.ProtocolTCP))
 				require.Equal(t, tc.loopback, by.VerifiesChecksum(ip.ProtocolUDP))

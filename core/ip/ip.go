@@ -73,9 +73,6 @@ type Path interface {
 	// VerifiesChecksum reports whether the link's device delivers only packets of the protocol whose checksum is right.
 	VerifiesChecksum(protocol uint8) bool
 
-	// Loopback reports whether packets on this path never leave the stack.
-	Loopback() bool
-
 	// Confirm tells that the next hop has answered: RFC 4861's reachability confirmation by an upper layer.
 	Confirm(now int64)
 }

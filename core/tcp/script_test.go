@@ -387,7 +387,6 @@ func (n *fakeNetwork) MTU() int                    { return n.mtu }
 func (n *fakeNetwork) SegmentsTCP() bool           { return n.segment }
 func (n *fakeNetwork) FillsChecksum(uint8) bool    { return n.offload }
 func (n *fakeNetwork) VerifiesChecksum(uint8) bool { return n.offload }
-func (n *fakeNetwork) Loopback() bool              { return false }
 func (n *fakeNetwork) Confirm(int64)               { n.confirm++ }
 
 func addPort(a netip.AddrPort, n uint16) netip.AddrPort {

@@ -38,7 +38,6 @@ func (p *fakePath) MTU() int                    { return p.mtu }
 func (p *fakePath) SegmentsTCP() bool           { return false }
 func (p *fakePath) FillsChecksum(uint8) bool    { return p.fills }
 func (p *fakePath) VerifiesChecksum(uint8) bool { return p.verifies }
-func (p *fakePath) Loopback() bool              { return false }
 func (p *fakePath) Confirm(int64)               {}
 
 // script is a host on a fake network of two links: 2 has 192.168.69.1/24, fdaa::1/64 and fe80::1, and is where

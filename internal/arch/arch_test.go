@@ -22,7 +22,7 @@ import (
 const module = "github.com/smolnet/smolnet"
 
 // maxLines is how long a file may be, tests aside. What is longer holds more than one concept.
-const maxLines = 700
+const maxLines = 600
 
 // folders are all that the top level holds, folders that begin with a dot aside.
 var folders = []string{"core", "dev", "dialer", "examples", "internal", "listener", "smolnet"}

@@ -102,7 +102,7 @@ func TestChecksCanFail(t *testing.T) {
 
 		{"a file of the greatest length", "core/a.go", "package core" + strings.Repeat("\n", maxLines), checkLength, nil},
 		{"a file too long", "core/a.go", "package core" + strings.Repeat("\n", maxLines+1),
-			checkLength, []string{"core/a.go:701: 701 lines, where 700 are the most"}},
+			checkLength, []string{"core/a.go:601: 601 lines, where 600 are the most"}},
 		{"a long test", "core/a_test.go", "package core" + strings.Repeat("\n", maxLines+1), checkLength, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
