@@ -126,3 +126,22 @@ func TestARPAsksFromTheNeighboursNetwork(t *testing.T) {
 	s.recv(arpReply(addr("10.0.0.254"), theirHardware))
 	s.want("the packet itself keeps its source", "IP 192.168.69.1.5000 > 8.8.8.8.7: UDP, length 1")
 }
+
+func TestNeighbourQueueFull(t *testing.T) {
+	s := newScript(t)
+	to := addrPort("192.168.69.100:7")
+	e := s.bind("0.0.0.0:5000")
+	sent := 0
+	for s.link.Counters().Drops[DropNeighbourQueue] == 0 {
+		require.Less(t, sent, 10_000, "what waits for a neighbour is bounded")
+		require.NoError(t, e.Send(s.now, packetOf([]byte("hello")), to, 0))
+		s.send()
+		sent++
+	}
+	s.recv(arpReply(them4, theirHardware))
+	kept := 0
+	for frames := s.send(); len(frames) > 0; frames = s.send() {
+		kept += len(frames)
+	}
+	require.Equal(t, sent-1, kept, "only the oldest was lost, and it was counted")
+}
