@@ -34,7 +34,7 @@ type LinkCounters struct {
 	OutFrames  uint64 // handed to the device, or to whoever sends for it
 	OutOctets  uint64
 	OutErrors  uint64 // the device refused the frame: see Interface.Refused
-	OutDropped uint64 // never reached the device: some queue was full, or the neighbour did not answer
+	OutDropped uint64 // did not leave: some queue was full, the neighbour did not answer, or, as OutErrors, the device refused
 }
 
 // ARPCounters count ARP packets.

@@ -30,10 +30,19 @@ func (l *log) refresh() {
 	l.debug = l.trace || l.logger.Enabled(ctx, slog.LevelDebug)
 }
 
-// dropped tells of a packet that the stack could not use. The caller has tested l.debug.
+// dropped tells of a packet that the stack could not use or not send. The caller has tested l.debug.
 func (l *log) dropped(link *Interface, cause DropCause, p *packet.Packet) {
-	l.logger.LogAttrs(context.Background(), slog.LevelDebug, "packet dropped",
-		slog.String("interface", link.name), slog.String("cause", cause.String()), packetAttr(p))
+	l.lost(link, "packet dropped", cause.String(), p)
+}
+
+// lost tells of a packet, a segment or a datagram, as message has it; link is nil if no interface is known.
+func (l *log) lost(link *Interface, message, cause string, p *packet.Packet) {
+	name := ""
+	if link != nil {
+		name = link.name
+	}
+	l.logger.LogAttrs(context.Background(), slog.LevelDebug, message,
+		slog.String("interface", name), slog.String("cause", cause), packetAttr(p))
 }
 
 // passed tells of a packet on its way. The caller has tested l.trace.
@@ -54,7 +63,7 @@ func (s *Stack) listen(t *tcp.Config, u *udp.Config) {
 	}
 	t.Dropped = func(p *packet.Packet, cause string) {
 		if s.log.debug {
-			s.log.droppedAbove(s.Interface(p.IP.Link), "segment dropped", cause, p)
+			s.log.lost(s.Interface(p.IP.Link), "segment dropped", cause, p)
 		}
 	}
 	t.Event = func(c *tcp.Conn, what string) {
@@ -64,20 +73,9 @@ func (s *Stack) listen(t *tcp.Config, u *udp.Config) {
 	}
 	u.Dropped = func(p *packet.Packet, cause string) {
 		if s.log.debug {
-			s.log.droppedAbove(s.Interface(p.IP.Link), "datagram dropped", cause, p)
+			s.log.lost(s.Interface(p.IP.Link), "datagram dropped", cause, p)
 		}
 	}
-}
-
-// droppedAbove tells of what a transport could not use, or not send; link is nil if no interface is known. The caller
-// has tested l.debug.
-func (l *log) droppedAbove(link *Interface, message, cause string, p *packet.Packet) {
-	name := ""
-	if link != nil {
-		name = link.name
-	}
-	l.logger.LogAttrs(context.Background(), slog.LevelDebug, message,
-		slog.String("interface", name), slog.String("cause", cause), packetAttr(p))
 }
 
 // connection tells what has become of a connection. The caller has tested l.trace.
