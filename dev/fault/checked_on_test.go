@@ -1,0 +1,5 @@
+//go:build race || packetdebug
+
+package fault_test
+
+const checked = true
