@@ -8,6 +8,7 @@ import (
 
 	"github.com/smolnet/smolnet/core/ip"
 	"github.com/smolnet/smolnet/core/neighbour"
+	"github.com/smolnet/smolnet/core/tcp"
 	"github.com/smolnet/smolnet/core/udp"
 	"github.com/smolnet/smolnet/core/wire"
 )
@@ -125,6 +126,19 @@ func TestARPAsksFromTheNeighboursNetwork(t *testing.T) {
 	s.want("many do not answer strangers", "ARP, Request who-has 10.0.0.254 tell 10.0.0.1, length 28")
 	s.recv(arpReply(addr("10.0.0.254"), theirHardware))
 	s.want("the packet itself keeps its source", "IP 192.168.69.1.5000 > 8.8.8.8.7: UDP, length 1")
+}
+
+func TestBurstOfSYNsWaitsForItsNeighbour(t *testing.T) {
+	const burst = 256
+	s := newScript(t)
+	for range burst {
+		_, err := s.stack.TCP().Dial(s.now, tcp.DialConfig{Remote: addrPort("192.168.69.100:80")})
+		require.NoError(t, err)
+	}
+	s.want("one question for all", "ARP, Request who-has 192.168.69.100 tell 192.168.69.1, length 28")
+	s.recv(arpReply(them4, theirHardware))
+	require.Len(t, s.send(), burst, "none is lost")
+	require.Zero(t, s.link.Counters().Drops[DropNeighbourQueue])
 }
 
 func TestNeighbourQueueFull(t *testing.T) {

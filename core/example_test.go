@@ -10,20 +10,20 @@ import (
 	"github.com/smolnet/smolnet/core/storage"
 	"github.com/smolnet/smolnet/core/tcp"
 	"github.com/smolnet/smolnet/core/udp"
-	"github.com/smolnet/smolnet/dev"
 	"github.com/smolnet/smolnet/dev/pipe"
 )
 
 // world is two stacks joined by a link with a delay, in virtual time.
 type world struct {
-	now    time.Time
-	stacks []*core.Stack
+	now     time.Time
+	stacks  []*core.Stack
+	devices [2]*pipe.Device
 }
 
 func newWorld() *world {
 	w := &world{now: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)}
-	a, b := pipe.New(pipe.Config{Delay: 50 * time.Millisecond})
-	for i, device := range []dev.Device{a, b} {
+	w.devices[0], w.devices[1] = pipe.New(pipe.Config{Delay: 50 * time.Millisecond})
+	for i, device := range w.devices {
 		stack, err := core.New(w.now, core.Config{})
 		if err != nil {
 			panic(err)
@@ -56,10 +56,11 @@ func (w *world) until(done func() bool) {
 	}
 }
 
-// close ends the world.
+// close ends the world. The devices are ours to close.
 func (w *world) close() {
-	for _, stack := range w.stacks {
+	for i, stack := range w.stacks {
 		stack.Close(w.now)
+		w.devices[i].Close()
 	}
 }
 

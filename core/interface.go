@@ -47,6 +47,7 @@ type Interface struct {
 
 	control storage.Queue // packets ready for the device
 	line    line          // endpoints that have something to send
+	flushed int           // packets of the control queue up to the last that has waited for a neighbour
 	burst   int           // packets of the control queue that have left since an endpoint's last turn
 
 	batch    []*packet.Packet // what Poll sends

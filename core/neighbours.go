@@ -24,6 +24,7 @@ func (l link) Transmit(_ int64, e *neighbour.Entry, p *packet.Packet) {
 	hw, _ := e.HardwareAddr()
 	l.prependEthernet(p, hw, p.IP.Dst.Is6())
 	l.control.Push(p) // bounded by what the neighbour's queue could hold
+	l.flushed = l.control.Len()
 }
 
 // Unreachable lets the sender of an IP packet know that the neighbour did not answer.

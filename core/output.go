@@ -46,8 +46,10 @@ func (l *Interface) Pending() bool { return l.control.Len() > 0 || l.line.first 
 // whose packets go elsewhere, as into a neighbour's queue, take one each.
 func (l *Interface) pull(now int64, turns *int) *packet.Packet {
 	for {
-		if l.control.Len() > 0 && (l.line.first == nil || l.burst < controlBurst) {
+		// What has waited for a neighbour leaves whole, lest what its senders have still to send overtakes it.
+		if l.control.Len() > 0 && (l.line.first == nil || l.burst < controlBurst || l.flushed > 0) {
 			l.burst++
+			l.flushed = max(l.flushed-1, 0)
 			return l.leaves(l.control.Pop())
 		}
 		l.burst = 0

@@ -280,6 +280,46 @@ func TestManySendersForOneUnknownNeighbour(t *testing.T) {
 	require.Len(t, s.send(), 1000, "none is lost: what waits is bounded elsewhere")
 }
 
+// What has waited for a neighbour leaves before what the same senders have had to send since, however much it is. It leaves behind
+// the answers that stood in line before it, and afterwards the control queue and the endpoints take turns again.
+func TestWhatHasWaitedIsNotOvertaken(t *testing.T) {
+	const waiting = 3 * controlBurst
+	s := newScript(t)
+	e := s.bind("0.0.0.0:5000")
+	next := 0
+	send := func(n int) {
+		for range n {
+			require.NoError(t, e.Send(s.now, packetOf([]byte{byte(next)}), netip.AddrPortFrom(them4, 7), 0))
+			next++
+		}
+	}
+	send(waiting)
+	s.want("all wait for one answer", "ARP, Request who-has 192.168.69.100 tell 192.168.69.1, length 28")
+	send(waiting)
+	ping := toUs(echo4(addr("192.168.69.99"), us4, ""))
+	require.NoError(t, s.link.Neighbours().Static(0, addr("192.168.69.99"), otherHardware))
+	s.recv(ping)
+	s.recv(arpReply(them4, theirHardware))
+	for range 2 * controlBurst {
+		s.recv(ping)
+	}
+	datagrams, pings, pingsBefore := 0, 0, 0
+	for _, b := range s.send() {
+		if wire.IPv4Packet(b[14:]).Protocol() != ip.ProtocolUDP {
+			pings++
+			continue
+		}
+		if datagrams == 2*waiting-1 {
+			pingsBefore = pings
+		}
+		require.EqualValues(t, datagrams, b[len(b)-1], "in the order in which they were sent")
+		datagrams++
+	}
+	require.Equal(t, 2*waiting, datagrams)
+	require.Equal(t, 1+2*controlBurst, pings)
+	require.Equal(t, pings, pingsBefore, "what came later to the control queue left in turns with what was sent later")
+}
+
 func TestTooLargePacketFails(t *testing.T) {
 	s := newScript(t, func(c *InterfaceConfig) { c.MTU = 1280 }).knowing()
 	e, err := s.stack.UDP().Bind(udp.BindConfig{Local: addrPort("0.0.0.0:5000"), Remote: addrPort("192.168.69.100:7")})

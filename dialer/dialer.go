@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/smolnet/smolnet/core/tcp"
 	"github.com/smolnet/smolnet/internal/neterr"
 )
 
@@ -41,6 +42,13 @@ type Options struct {
 	// ReadBuffer and WriteBuffer are the sizes of the buffers, in octets; 0: the stack's defaults. They are in force
 	// before the first packet leaves.
 	ReadBuffer, WriteBuffer int
+
+	// TCP is all else that can be chosen for a TCP connection; zero fields are the stack's defaults. Its KeepAlive and buffers hold
+	// where they are set, instead of those above.
+	TCP tcp.Options
+
+	// Data is what to send first. With TCP.FastOpen it may travel in the SYN. It is not kept. TCP only.
+	Data []byte
 }
 
 // Dialer is net.Dialer for a smolnet stack. Stack must be set; the zero value of any other field is the same as dialing
@@ -74,6 +82,10 @@ type Dialer struct {
 	// ReadBuffer and WriteBuffer are the sizes of the connection's buffers, in octets, from the start; 0: the stack's
 	// defaults. Package net has no such fields: there, a Control function would set them.
 	ReadBuffer, WriteBuffer int
+
+	// TCP is all else that can be chosen for a TCP connection, such as its congestion control; zero fields are the stack's
+	// defaults. Its KeepAlive and buffers hold where they are set, instead of the fields above. Package net has no such field.
+	TCP tcp.Options
 }
 
 // Dial connects to the address on the network: see net.Dial for their forms. It is DialContext without a context.
@@ -91,6 +103,10 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if ctx == nil {
 		panic("nil context")
 	}
+	return d.dial(ctx, network, address, d.options())
+}
+
+func (d *Dialer) dial(ctx context.Context, network, address string, options Options) (net.Conn, error) {
 	if deadline := d.deadline(ctx, time.Now()); !deadline.IsZero() {
 		if sooner, ok := ctx.Deadline(); !ok || deadline.Before(sooner) {
 			var cancel context.CancelFunc
@@ -102,7 +118,27 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if err != nil {
 		return nil, neterr.Op("dial", "", network, nil, nil, err)
 	}
-	return d.dialSerial(ctx, network, addrs)
+	return d.dialSerial(ctx, network, addrs, options)
+}
+
+// DialFastOpen is DialContext for TCP with what to send first, which goes along with the SYN and so may save a round trip
+// (RFC 7413): if the server has granted a cookie to this stack before, and as much as fits. Else, and the rest, follows the
+// handshake, and a cookie is asked for. It returns when the connection is established.
+//
+// What is in a SYN may reach the server twice: data must be such that this does no harm, as an HTTP GET. It must not be larger than
+// the send buffer can become (syscall.EINVAL). The networks are "tcp", "tcp4" and "tcp6".
+func (d *Dialer) DialFastOpen(ctx context.Context, network, address string, data []byte) (net.Conn, error) {
+	if ctx == nil {
+		panic("nil context")
+	}
+	switch network {
+	case "tcp", "tcp4", "tcp6":
+	default:
+		return nil, neterr.Op("dial", "", network, nil, nil, net.UnknownNetworkError(network))
+	}
+	options := d.options()
+	options.TCP.FastOpen, options.Data = true, data
+	return d.dial(ctx, network, address, options)
 }
 
 // deadline is the earliest of the three that may be set, or zero. A negative Timeout counts, as it does in package net.
@@ -178,10 +214,10 @@ func wildcard(addr netip.AddrPort) bool {
 
 // dialSerial tries one address after the other. The first error is what the caller gets to see, as the most
 // relevant one.
-func (d *Dialer) dialSerial(ctx context.Context, network string, addrs []netip.AddrPort) (net.Conn, error) {
+func (d *Dialer) dialSerial(ctx context.Context, network string, addrs []netip.AddrPort, options Options) (net.Conn, error) {
 	var first error
 	for i, addr := range addrs {
-		c, err := d.dialSingle(ctx, network, addr, len(addrs)-i)
+		c, err := d.dialSingle(ctx, network, addr, len(addrs)-i, options)
 		if err == nil {
 			return c, nil
 		}
@@ -196,7 +232,9 @@ func (d *Dialer) dialSerial(ctx context.Context, network string, addrs []netip.A
 }
 
 // dialSingle tries one address, of so many that remain to be tried, and gives it its share of the time.
-func (d *Dialer) dialSingle(ctx context.Context, network string, addr netip.AddrPort, remaining int) (net.Conn, error) {
+func (d *Dialer) dialSingle(
+	ctx context.Context, network string, addr netip.AddrPort, remaining int, options Options,
+) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, d.failure(network, addr, err)
 	}
@@ -212,7 +250,7 @@ func (d *Dialer) dialSingle(ctx context.Context, network string, addr netip.Addr
 	if network[:3] == "udp" {
 		connect = d.Stack.ConnectUDP
 	}
-	c, err := connect(ctx, network, local, addr, d.options())
+	c, err := connect(ctx, network, local, addr, options)
 	if err != nil {
 		return nil, d.failure(network, addr, err)
 	}
@@ -233,7 +271,7 @@ func (d *Dialer) options() Options {
 	if !keepAlive.Enable && d.KeepAlive >= 0 {
 		keepAlive = net.KeepAliveConfig{Enable: true, Idle: d.KeepAlive}
 	}
-	return Options{KeepAlive: keepAlive, ReadBuffer: d.ReadBuffer, WriteBuffer: d.WriteBuffer}
+	return Options{KeepAlive: keepAlive, ReadBuffer: d.ReadBuffer, WriteBuffer: d.WriteBuffer, TCP: d.TCP}
 }
 
 func (d *Dialer) failure(network string, addr netip.AddrPort, err error) error {

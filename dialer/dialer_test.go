@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/smolnet/smolnet/core/ip"
+	"github.com/smolnet/smolnet/core/tcp"
 )
 
 // stack answers as it is told and takes note of what it is asked.
@@ -257,4 +258,21 @@ func TestOptions(t *testing.T) {
 			require.Equal(t, tc.want, s.options)
 		})
 	}
+}
+
+func TestTCPOptionsAreHandedOn(t *testing.T) {
+	conn, _ := net.Pipe()
+	s := &stack{addrs: addrPorts("192.0.2.1:80")}
+	s.connect = func(context.Context, netip.AddrPort) (net.Conn, error) { return conn, nil }
+	d := Dialer{Stack: s, TCP: tcp.Options{Congestion: "bbr"}}
+	_, err := d.Dial("tcp", "host:80")
+	require.NoError(t, err)
+	require.Equal(t, tcp.Options{Congestion: "bbr"}, s.options.TCP)
+	require.Nil(t, s.options.Data)
+
+	_, err = d.DialFastOpen(t.Context(), "tcp", "host:80", []byte("GET"))
+	require.NoError(t, err)
+	require.Equal(t, tcp.Options{Congestion: "bbr", FastOpen: true}, s.options.TCP)
+	require.Equal(t, "GET", string(s.options.Data))
+	require.False(t, d.TCP.FastOpen, "the Dialer is as it was")
 }

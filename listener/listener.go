@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/smolnet/smolnet/core/tcp"
 	"github.com/smolnet/smolnet/internal/neterr"
 )
 
@@ -42,6 +43,10 @@ type Options struct {
 	// ReadBuffer and WriteBuffer are the sizes of the buffers, in octets, that accepted connections or the UDP socket
 	// begin with; 0: the stack's defaults.
 	ReadBuffer, WriteBuffer int
+
+	// TCP is all else that accepted connections begin with; zero fields are the stack's defaults. Its KeepAlive and buffers
+	// hold where they are set, instead of those above.
+	TCP tcp.Options
 }
 
 // ListenConfig is net.ListenConfig for a smolnet stack. Stack must be set; the zero value of any other field is the
@@ -65,6 +70,11 @@ type ListenConfig struct {
 	// ReadBuffer and WriteBuffer are the sizes of the buffers, in octets, that accepted connections or a UDP socket
 	// begin with; 0: the stack's defaults. Package net has no such fields: there, a Control function would set them.
 	ReadBuffer, WriteBuffer int
+
+	// TCP is all else that accepted TCP connections begin with, such as their congestion control, and FastOpen is whether data in
+	// their SYNs is taken; zero fields are the stack's defaults. Its KeepAlive and buffers hold where they are set, instead of
+	// the fields above. Package net has no such field.
+	TCP tcp.Options
 }
 
 // Listen announces on the local address: see net.Listen. The networks are "tcp", "tcp4" and "tcp6". ctx matters
@@ -137,5 +147,6 @@ func (lc *ListenConfig) options() Options {
 		Backlog:     lc.Backlog,
 		ReadBuffer:  lc.ReadBuffer,
 		WriteBuffer: lc.WriteBuffer,
+		TCP:         lc.TCP,
 	}
 }

@@ -6,12 +6,14 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/smolnet/smolnet/core/tcp"
 	"github.com/smolnet/smolnet/dev/pipe"
 	"github.com/smolnet/smolnet/smolnet"
 )
@@ -29,6 +31,39 @@ func ours() []string {
 		}
 	}
 	return found
+}
+
+// A hundred connections one after the other leave neither goroutines nor ports behind: afterwards there are as many ports as ever.
+func TestConnectionsLeaveNothing(t *testing.T) {
+	const cycles = 100
+	synctest.Test(t, func(t *testing.T) {
+		first, second := newPairOf(t, pipe.Config{}, smolnet.Config{TCP: tcp.Config{FirstPort: 30000, LastPort: 30000 + 2*cycles - 1}})
+		l := listen(t, second, "tcp", "192.168.69.100:80")
+		cycle := func() {
+			c, peer := dial(t, first, l)
+			_, err := c.Write([]byte("hello"))
+			require.NoError(t, err)
+			require.NoError(t, c.CloseWrite())
+			got, err := io.ReadAll(peer)
+			require.NoError(t, err)
+			require.Equal(t, "hello", string(got))
+			require.NoError(t, peer.Close())
+			require.NoError(t, c.Close())
+			synctest.Wait()
+		}
+		cycle()
+		before := len(ours())
+		for range cycles {
+			cycle()
+		}
+		require.Len(t, ours(), before)
+		time.Sleep(2 * time.Minute) // virtual: TIME-WAIT is over
+		for range 2 * cycles {
+			dial(t, first, l)
+		}
+		_, err := first.Dial("tcp", "192.168.69.100:80")
+		require.ErrorIs(t, err, syscall.EADDRNOTAVAIL, "that were all ports")
+	})
 }
 
 func TestCloseLeavesNothing(t *testing.T) {

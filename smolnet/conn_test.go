@@ -282,7 +282,7 @@ func TestDataBeforeResetIsRead(t *testing.T) {
 func TestCloseDeliversInTheBackground(t *testing.T) {
 	inBubbles(t, func(t *testing.T, p place) {
 		c, peer := p.connect(t)
-		want := make([]byte, 500<<10) // what fits the send buffer
+		want := make([]byte, 100<<10) // what fits the send buffer
 		rand.Read(want)
 		_, err := c.Write(want)
 		require.NoError(t, err)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/smolnet/smolnet/core"
+	"github.com/smolnet/smolnet/core/tcp"
 	"github.com/smolnet/smolnet/dev/pipe"
 	"github.com/smolnet/smolnet/dialer"
 	"github.com/smolnet/smolnet/listener"
@@ -321,9 +322,11 @@ func TestListenerCloseResetsWhatWaits(t *testing.T) {
 	})
 }
 
+// Without cookies: who was answered with one believes to be connected, and if it waits for the server to speak first nobody will
+// know of it.
 func TestFullBacklogRefusesNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		first, second := newPair(t, pipe.Config{})
+		first, second := newPairOf(t, pipe.Config{}, smolnet.Config{TCP: tcp.Config{SYNCookies: tcp.CookiesNever}})
 		lc := listener.ListenConfig{Stack: second, Backlog: 2}
 		l, err := lc.Listen(t.Context(), "tcp", ":7")
 		require.NoError(t, err)

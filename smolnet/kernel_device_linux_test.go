@@ -8,6 +8,7 @@ import (
 
 	"github.com/smolnet/smolnet/dev"
 	"github.com/smolnet/smolnet/internal/netns"
+	"github.com/smolnet/smolnet/smolnet"
 )
 
 // transfer sends a large body from one end to the other.
@@ -103,7 +104,7 @@ func TestKernelKeepsWhatTheStackDidNotMake(t *testing.T) {
 			device := tc.open(t)
 			kernel := newKernel(t)
 			for _, open := range []func(t *testing.T) dev.Device{func(*testing.T) dev.Device { return device }, tc.open} {
-				c := attach(t, open(t), kernel)
+				c := attach(t, open(t), kernel, smolnet.Config{})
 				for _, w := range c.ways() {
 					client, server := w.connect(t)
 					_, err := client.Write([]byte("hello"))

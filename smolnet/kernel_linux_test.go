@@ -104,7 +104,7 @@ func withKernel(t *testing.T, s setup, test func(t *testing.T, c *cable)) {
 func (s setup) join(t *testing.T) *cable {
 	t.Helper()
 	device := s.open(t)
-	return attach(t, device, newKernel(t))
+	return attach(t, device, newKernel(t), smolnet.Config{})
 }
 
 // newKernel gives the kernel its addresses.
@@ -132,9 +132,9 @@ func listenPlain(network, address string) (net.Listener, error) {
 }
 
 // attach makes a stack with the device.
-func attach(t *testing.T, device dev.Device, kernel *host) *cable {
+func attach(t *testing.T, device dev.Device, kernel *host, config smolnet.Config) *cable {
 	t.Helper()
-	stack := newStack(t, smolnet.Config{})
+	stack := newStack(t, config)
 	s := &host{
 		name: "stack", zone: stackInterface, stack: stack,
 		ipv4:   netip.MustParseAddr("192.168.69.1"),

@@ -22,7 +22,6 @@ func (s *Stack) ConnectTCP(ctx context.Context, network string, local, remote ne
 	if err != nil {
 		return nil, err
 	}
-	keepAlive := keepAliveOf(options.KeepAlive, s.keepAlive)
 	c := &TCPConn{ep: endpoint{stack: s, network: n}}
 	s.mu.Lock()
 	e, err := s.connecting(n, local, remote)
@@ -36,8 +35,8 @@ func (s *Stack) ConnectTCP(ctx context.Context, network string, local, remote ne
 		err = ip.ErrConnectionRefused // nobody listens there
 	default:
 		c.tcp, err = s.core.TCP().Dial(time.Now(), tcp.DialConfig{
-			Local: e.local, Remote: e.remote, Link: e.link, Owner: &c.ep,
-			Options: s.options(keepAlive, options.ReadBuffer, options.WriteBuffer),
+			Local: e.local, Remote: e.remote, Link: e.link, Owner: &c.ep, Data: options.Data,
+			Options: s.options(options.TCP, options.KeepAlive, options.ReadBuffer, options.WriteBuffer),
 		})
 	}
 	if err != nil {
@@ -113,12 +112,22 @@ func (c *TCPConn) established(ctx context.Context) error {
 	}
 }
 
-// options returns what a connection is to begin with; nil for the stack's defaults, which connections share.
-func (s *Stack) options(keepAlive tcp.KeepAlive, readBuffer, writeBuffer int) *tcp.Options {
-	if keepAlive == s.keepAlive && readBuffer == 0 && writeBuffer == 0 {
+// options returns what a connection is to begin with: o, filled up with the others; nil for the stack's defaults, which connections
+// share.
+func (s *Stack) options(o tcp.Options, keepAlive net.KeepAliveConfig, readBuffer, writeBuffer int) *tcp.Options {
+	if o.KeepAlive == (tcp.KeepAlive{}) {
+		o.KeepAlive = keepAliveOf(keepAlive, s.keepAlive)
+	}
+	if o.ReceiveBuffer == 0 {
+		o.ReceiveBuffer = readBuffer
+	}
+	if o.SendBuffer == 0 {
+		o.SendBuffer = writeBuffer
+	}
+	if o == (tcp.Options{KeepAlive: s.keepAlive}) {
 		return nil
 	}
-	return &tcp.Options{KeepAlive: keepAlive, ReceiveBuffer: readBuffer, SendBuffer: writeBuffer}
+	return &o
 }
 
 // ListenOnTCP is what listener.ListenConfig calls, with an address that Resolve returned. The listener is a
@@ -128,7 +137,6 @@ func (s *Stack) ListenOnTCP(network string, local netip.AddrPort, options listen
 	if err != nil {
 		return nil, err
 	}
-	keepAlive := keepAliveOf(options.KeepAlive, s.keepAlive)
 	l := &TCPListener{ep: endpoint{stack: s, network: n}}
 	s.mu.Lock()
 	defer s.unlock()
@@ -142,7 +150,7 @@ func (s *Stack) ListenOnTCP(network string, local netip.AddrPort, options listen
 	l.ep.mapped = dual
 	l.tcp, err = s.core.TCP().Listen(tcp.ListenConfig{
 		Local: addr, Link: link, DualStack: dual, Backlog: options.Backlog, Owner: &l.ep,
-		Options: s.options(keepAlive, options.ReadBuffer, options.WriteBuffer),
+		Options: s.options(options.TCP, options.KeepAlive, options.ReadBuffer, options.WriteBuffer),
 	})
 	if err != nil {
 		return nil, err

@@ -28,8 +28,14 @@ func newStack(t testing.TB, config smolnet.Config) *smolnet.Stack {
 // newPair returns two stacks joined by a pipe, closed with the test.
 func newPair(t testing.TB, link pipe.Config) (first, second *smolnet.Stack) {
 	t.Helper()
+	return newPairOf(t, link, smolnet.Config{})
+}
+
+// newPairOf is newPair with a configuration, of both.
+func newPairOf(t testing.TB, link pipe.Config, config smolnet.Config) (first, second *smolnet.Stack) {
+	t.Helper()
 	a, b := pipe.New(link)
-	first, second = newStack(t, smolnet.Config{}), newStack(t, smolnet.Config{})
+	first, second = newStack(t, config), newStack(t, config)
 	_, err := first.AddInterface(smolnet.Interface{Name: "first", Device: a, Addresses: firstAddresses})
 	require.NoError(t, err)
 	_, err = second.AddInterface(smolnet.Interface{Name: "second", Device: b, Addresses: secondAddresses})

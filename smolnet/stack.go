@@ -10,6 +10,10 @@
 //	l, err := stack.Listen("tcp", ":80")
 //	err = http.Serve(l, handler)
 //
+// What package net has no words for is in addition: the options of TCP, for a stack in Config.TCP, for single connections in the
+// field TCP of dialer.Dialer and listener.ListenConfig, and later by methods of TCPConn such as SetCongestionControl;
+// TCPConn.Info, which tells what Linux's tcp_info does; and Stack.DialFastOpen.
+//
 // The protocols are in package core, which has no goroutine, lock or clock. This package adds those: a mutex around
 // the core, two goroutines for each device, a timer, and a way to wait.
 //
@@ -227,6 +231,11 @@ func (s *Stack) DialContext(ctx context.Context, network, address string) (net.C
 // DialTimeout is Dial with a timeout.
 func (s *Stack) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
 	return (&dialer.Dialer{Stack: s, Timeout: timeout}).Dial(network, address)
+}
+
+// DialFastOpen is DialContext for TCP with what to send first, which may go along with the SYN: see dialer.Dialer's.
+func (s *Stack) DialFastOpen(ctx context.Context, network, address string, data []byte) (net.Conn, error) {
+	return (&dialer.Dialer{Stack: s}).DialFastOpen(ctx, network, address, data)
 }
 
 // Listen listens for connections: see net.Listen for the forms of the address, and listener.ListenConfig for

@@ -1,10 +1,12 @@
 package smolnet
 
 import (
+	"math"
 	"net"
 	"syscall"
 	"time"
 
+	"github.com/smolnet/smolnet/core/ip"
 	"github.com/smolnet/smolnet/core/tcp"
 	"github.com/smolnet/smolnet/internal/neterr"
 )
@@ -64,8 +66,8 @@ func (c *TCPConn) SetWriteDeadline(t time.Time) error {
 	return c.setFailure(c.ep.setDeadlines(t, &c.ep.write))
 }
 
-// SetLinger says what Close does with what is still to be sent: with sec < 0, the default, or sec > 0 it is sent in the
-// background; with sec == 0 it is discarded and the connection reset.
+// SetLinger says what Close does with what is still to be sent: with sec < 0, the default, it is sent in the background for
+// as long as it takes, with sec > 0 for so many seconds at most; with sec == 0 it is discarded and the connection reset.
 func (c *TCPConn) SetLinger(sec int) error {
 	return c.control("set", "setsockopt", func(time.Time) error {
 		c.tcp.SetLinger(sec)
@@ -130,6 +132,63 @@ func (c *TCPConn) setBuffer(bytes int, set func(*tcp.Conn, int) error) error {
 	}
 	s.release()
 	return c.setFailure(err)
+}
+
+// Info describes the connection as it is now, as Linux's TCP_INFO does. Package net has no such method. The error, a
+// *net.OpError, is net.ErrClosed after Close; of a connection that has failed there is still something to tell.
+func (c *TCPConn) Info() (info tcp.Info, err error) {
+	err = c.control("get", "getsockopt", func(time.Time) error {
+		info = c.tcp.Info()
+		return nil
+	})
+	return info, err
+}
+
+// SetCongestionControl goes on with the congestion control called name, as the option TCP_CONGESTION does: "cubic", "bbr",
+// "reno" or "none". Package net has no such method. For another name the error, a *net.OpError, is syscall.EINVAL, and
+// nothing has changed. How new connections begin is in tcp.Options: see Config.TCP and the field TCP of dialer.Dialer
+// and listener.ListenConfig.
+func (c *TCPConn) SetCongestionControl(name string) error {
+	return c.control("set", "setsockopt", func(now time.Time) error { return c.tcp.SetCongestionControl(now, name) })
+}
+
+// SetUserTimeout sets how long what was sent may stay unacknowledged, and probes of an idle connection unanswered, before the
+// connection fails with syscall.ETIMEDOUT, as the option TCP_USER_TIMEOUT does; 0, the default: the number of repetitions
+// decides. It is this side's alone: the peer is not told (RFC 5482's option is not sent). Package net has no such
+// method. If d is negative the error, a *net.OpError, is syscall.EINVAL.
+func (c *TCPConn) SetUserTimeout(d time.Duration) error {
+	return c.control("set", "setsockopt", func(now time.Time) error { return c.tcp.SetUserTimeout(now, d) })
+}
+
+// SetHopLimit sets IPv6's hop limit and IPv4's TTL, 1 to 255; 0: the default of 64. Package net has no such method;
+// golang.org/x/net has. For any other n the error, a *net.OpError, is syscall.EINVAL.
+func (c *TCPConn) SetHopLimit(n int) error {
+	return c.control("set", "setsockopt", func(time.Time) error {
+		if n < 0 || n > math.MaxUint8 {
+			return ip.ErrInvalid
+		}
+		c.tcp.SetHopLimit(uint8(n))
+		return nil
+	})
+}
+
+// SetTrafficClass sets IPv6's traffic class and IPv4's TOS, 0 to 255. The two low bits are ECN's, not the user's: they
+// are left out, as a Unix system does for TCP. Package net has no such method; golang.org/x/net has. For any other n
+// the error, a *net.OpError, is syscall.EINVAL.
+func (c *TCPConn) SetTrafficClass(n int) error {
+	return c.control("set", "setsockopt", func(time.Time) error {
+		if n < 0 || n > math.MaxUint8 {
+			return ip.ErrInvalid
+		}
+		return c.tcp.SetTrafficClass(uint8(n) &^ 3)
+	})
+}
+
+// SetDelayedACK sets how long an acknowledgment may wait for data to ride on, less than 500 ms; 0: the default of 40 ms;
+// negative: not at all, as with the option TCP_QUICKACK but for good. Package net has no such method. For more the error, a
+// *net.OpError, is syscall.EINVAL.
+func (c *TCPConn) SetDelayedACK(d time.Duration) error {
+	return c.control("set", "setsockopt", func(now time.Time) error { return c.tcp.SetDelayedACK(now, d) })
 }
 
 // MultipathTCP reports whether the connection uses Multipath TCP, which this stack does not speak.

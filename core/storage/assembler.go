@@ -68,6 +68,14 @@ func (a *Assembler) Find(seq uint32) (left, right uint32, ok bool) {
 	return 0, 0, false
 }
 
+// Next returns the first contiguous range that ends behind seq, if there is one: that which holds seq, or else the next.
+func (a *Assembler) Next(seq uint32) (left, right uint32, ok bool) {
+	if i := a.search(seq); i < len(a.ranges) {
+		return a.ranges[i].left, a.ranges[i].right, true
+	}
+	return 0, 0, false
+}
+
 // Ranges yields the contiguous ranges, in sequence order; it is a range-over-func iterator.
 func (a *Assembler) Ranges(yield func(left, right uint32) bool) {
 	for _, r := range a.ranges {

@@ -208,6 +208,11 @@ func TestAssemblerStory(t *testing.T) {
 	require.Equal(t, [2]uint32{start + 4, 2}, [2]uint32{left, right})
 	_, _, ok = a.Find(start + 8)
 	require.False(t, ok)
+	left, right, ok = a.Next(start + 8)
+	require.True(t, ok)
+	require.Equal(t, [2]uint32{6, 8}, [2]uint32{left, right}, "the range behind the gap")
+	_, _, ok = a.Next(8)
+	require.False(t, ok, "nothing ends behind the last")
 
 	require.NoError(t, a.Insert(segment(start+2, "CDEFGHIJKLMNO")), "a repetition reaches across both")
 	require.Equal(t, [][2]uint32{{start + 2, 9}}, ranges(&a))

@@ -10,29 +10,29 @@ import "github.com/smolnet/smolnet/core/packet"
 type SendQueue struct {
 	// Every chunk but the last is full, so that where an octet lies follows from its offset.
 	head, tail *packet.Chunk
-	front      int // where in head the first octet is
-	end        int // where in tail the last octet ends
-	length     int
+	front      int32 // where in head the first octet is
+	end        int32 // where in tail the last octet ends
+	length     int32
 
 	// Where the last Attach ended: sending looks for the octets behind those it sent before.
 	cursor     *packet.Chunk
-	cursorBase int // octets from the beginning of head to that of cursor
+	cursorBase int32 // octets from the beginning of head to that of cursor
 
 	resets  uint32 // tells a fill that it outlived what it was to be added to
 	filling bool
 }
 
 // Len is the number of octets in the queue, without those of a fill under way.
-func (q *SendQueue) Len() int { return q.length }
+func (q *SendQueue) Len() int { return int(q.length) }
 
 // Reserve begins a fill of up to n octets: f gets the free room of the last chunk, and more chunks as it needs them.
 // One fill may be under way at a time; it ends with Commit, even if nothing was filled.
 func (q *SendQueue) Reserve(f *Fill, n int) {
-	*f = Fill{room: n, queued: q.length, resets: q.resets}
-	if q.tail != nil && q.end < len(q.tail.Data()) {
+	*f = Fill{room: n, queued: int(q.length), resets: q.resets}
+	if q.tail != nil && int(q.end) < len(q.tail.Data()) {
 		// The reference is the fill's own: a Reset may come while somebody writes into the chunk.
 		q.tail.Retain()
-		f.borrowed, f.at = q.tail, q.end
+		f.borrowed, f.at = q.tail, int(q.end)
 	}
 	q.filling = true
 }
@@ -55,9 +55,9 @@ func (q *SendQueue) Commit(f *Fill) int {
 		return 0
 	}
 	q.filling = false
-	q.length += n
+	q.length += int32(n)
 	if borrowed != nil {
-		q.end = at
+		q.end = int32(at)
 	}
 	if first != nil {
 		if q.tail == nil {
@@ -65,7 +65,7 @@ func (q *SendQueue) Commit(f *Fill) int {
 		} else {
 			q.tail.Next = first
 		}
-		q.tail, q.end = last, at
+		q.tail, q.end = last, int32(at)
 	}
 	q.dropFront()
 	return n
@@ -91,11 +91,11 @@ func (q *SendQueue) Drop(f *Fill) {
 // returns how many octets that was. Looking for a place at or near behind that of the Attach before, or near the
 // front, takes constant time.
 func (q *SendQueue) Attach(p *packet.Packet, offset, n int) int {
-	n = min(n, q.length-offset)
+	n = min(n, int(q.length)-offset)
 	if n <= 0 {
 		return 0
 	}
-	c, at := q.find(q.front + offset)
+	c, at := q.find(int(q.front) + offset)
 	attached := 0
 	for attached < n {
 		data := c.Data()
@@ -115,25 +115,25 @@ func (q *SendQueue) find(at int) (*packet.Chunk, int) {
 	if at < len(q.head.Data()) {
 		return q.head, at
 	}
-	if q.cursor == nil || at < q.cursorBase {
+	if q.cursor == nil || at < int(q.cursorBase) {
 		q.cursor, q.cursorBase = q.head, 0
 	}
 	for {
 		size := len(q.cursor.Data())
-		if at-q.cursorBase < size {
-			return q.cursor, at - q.cursorBase
+		if at-int(q.cursorBase) < size {
+			return q.cursor, at - int(q.cursorBase)
 		}
 		q.cursor = q.cursor.Next
-		q.cursorBase += size
+		q.cursorBase += int32(size)
 	}
 }
 
 // Discard removes the first n octets, which have been acknowledged, and releases the chunks that held nothing else. An
 // empty queue without a fill under way holds no chunk.
 func (q *SendQueue) Discard(n int) {
-	n = min(n, q.length)
-	q.front += n
-	q.length -= n
+	n = min(n, int(q.length))
+	q.front += int32(n)
+	q.length -= int32(n)
 	q.dropFront()
 }
 
@@ -141,7 +141,7 @@ func (q *SendQueue) Discard(n int) {
 func (q *SendQueue) dropFront() {
 	for q.head != nil {
 		size := len(q.head.Data())
-		if q.front < size && (q.length > 0 || q.filling) {
+		if int(q.front) < size && (q.length > 0 || q.filling) {
 			return
 		}
 		first := q.head
@@ -149,8 +149,8 @@ func (q *SendQueue) dropFront() {
 		if q.cursor == first {
 			q.cursor = nil
 		}
-		q.cursorBase -= size
-		q.front -= size
+		q.cursorBase -= int32(size)
+		q.front -= int32(size)
 		first.Next = nil
 		first.Release()
 	}

@@ -220,7 +220,7 @@ func TestSendQueueRepeatingTheFrontLeavesTheCursor(t *testing.T) {
 		require.Equal(t, stream{}.bytes(offset, 1000), contents(p))
 		p.Release()
 	}
-	require.Equal(t, 900_000>>16<<16, q.cursorBase)
+	require.EqualValues(t, 900_000>>16<<16, q.cursorBase)
 	q.Reset()
 }
 

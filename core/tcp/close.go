@@ -49,8 +49,8 @@ func (c *Conn) closeAcked(now int64) {
 	}
 }
 
-// awaitFin bounds how long a connection without a user waits for the peer to close its side. RFC 9293 has no such bound; without one,
-// a peer that has vanished would leave the connection here for ever.
+// awaitFin bounds how long a connection without a user waits for the peer to close its side. RFC 9293 has no such bound; without
+// one, a peer that has vanished would leave the connection here for ever.
 func (c *Conn) awaitFin(now int64) {
 	if c.orphan && c.state == FinWait2 {
 		c.timers.endAt = now + int64(c.host.config.FinWait2) // in place of a linger time: all is delivered
@@ -65,6 +65,7 @@ func (c *Conn) CloseRead(now time.Time) {
 	c.rcvClosed = true
 	c.rcvUnread = 0
 	c.rcvQ.Reset()
+	c.charge()
 	c.notify(ip.Readable)
 	c.tellWindow()
 }
@@ -84,6 +85,7 @@ func (c *Conn) Close(now time.Time) {
 	unread := c.rcvUnread > 0
 	c.rcvUnread = 0
 	c.rcvQ.Reset()
+	c.charge()
 	if unread || c.timers.linger == 0 {
 		c.Abort(now)
 		return

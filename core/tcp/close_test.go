@@ -177,6 +177,25 @@ func TestOrphanInFinWait2(t *testing.T) {
 	s.wantIdle("without a word")
 }
 
+// What is written before Close is delivered, and the FIN behind it, though the peer's window is closed at the time.
+func TestCloseBehindAClosedWindow(t *testing.T) {
+	s := newScript(t)
+	c := s.accepted()
+	s.recv(seg{flags: ".", seq: 1, ack: 1, win: 0})
+	s.write("hello")
+	c.Close(s.now)
+	require.Equal(t, FinWait1, c.State(), "as soon as the FIN is queued")
+	for wait := 200 * time.Millisecond; wait < 10*time.Second; wait *= 2 {
+		s.wantAgainAfter("the window is probed", wait, seg{flags: ".", seq: 1, ack: 1, data: "h"})
+		s.recv(seg{flags: ".", seq: 1, ack: 1, win: 0})
+		require.Equal(t, FinWait1, c.State(), "and its acknowledgment is not the FIN's")
+	}
+	s.recv(seg{flags: ".", seq: 1, ack: 1, win: 1000})
+	s.want("the window is open", seg{flags: "FP.", seq: 1, ack: 1, data: "hello"})
+	s.recv(seg{flags: ".", seq: 1, ack: 7, win: 1000})
+	require.Equal(t, FinWait2, c.State())
+}
+
 func TestOrphanBehindZeroWindow(t *testing.T) {
 	s := newScript(t)
 	c := s.accepted()

@@ -25,6 +25,9 @@ type Config struct {
 	// "closed". c may only be looked at. nil: nobody listens.
 	Event func(c *Conn, what string)
 
+	// SYNCookies says when a listener answers a SYN without remembering it; default CookiesWhenFull.
+	SYNCookies SYNCookies
+
 	// Options are the defaults of connections and listeners.
 	Options Options
 
@@ -49,6 +52,9 @@ type Config struct {
 	FinWait2 time.Duration
 	// InitialWindow is how many segments may be sent before the first acknowledgment; default 10 (RFC 6928).
 	InitialWindow int
+	// QuickACKs is how many segments are acknowledged at once, without the delay, as a connection begins and after it was idle: the
+	// peer is in slow start, and every acknowledgment lets its window grow. Default 16; negative: none; 255 at most.
+	QuickACKs int
 	// FirstPort and LastPort bound the ports chosen for those who ask for none; default 16384 to 65535. RFC 6056 wants the
 	// range as wide as possible, and the ports below are where services live.
 	FirstPort, LastPort uint16
@@ -62,9 +68,24 @@ type Limits struct {
 	// Backlog is the default and most of a listener's backlog, at most HalfOpen and Connections; default 4,096, or the lesser
 	// of those two.
 	Backlog int
-	// OutOfOrder is how many octets of memory a connection's out-of-order data may take; default four times its receive buffer, so
-	// that a whole window is kept though its packets pin more memory than they hold, and 16 KiB at least. The number of those packets
-	// is bounded by one for 512 octets of the receive buffer, or 4,096 if that is more.
+	// Listeners is how many there may be at once; default 65,536.
+	Listeners int
+	// FastOpen is how many connections of a listener may have begun with data in their SYN and still wait for the final ACK;
+	// default 256. Those that the peer has reset count for a minute more (RFC 7413, section 5.1).
+	FastOpen int
+	// FastOpenPeers is how many servers are remembered with the Fast Open cookies that they have granted, the oldest forgotten
+	// first; default 1,024.
+	FastOpenPeers int
+	// ReceiveBuffer and SendBuffer are the most, in octets, to which the buffers of connections tune themselves; default
+	// 6 and 4 MiB. A receive buffer above 64 KiB needs a peer that scales its windows.
+	ReceiveBuffer, SendBuffer int
+	// Memory is how many octets all connections together may hold: written, received and not read, and out of order; default 1
+	// GiB. Close to it buffers grow no more; beyond it windows stop moving and writers wait, but every connection may always
+	// send and receive a segment.
+	Memory int64
+	// OutOfOrder is how many octets of memory a connection's out-of-order data may take; default four times its receive buffer,
+	// so that a whole window is kept though its packets pin more memory than they hold, and 16 KiB at least. The number of those
+	// packets is bounded by one for 512 octets of the receive buffer, or 4,096 if that is more.
 	OutOfOrder int
 }
 
@@ -78,11 +99,18 @@ func (c Config) withDefaults() (Config, error) {
 	fill(&c.TimeWait, 60*time.Second)
 	fill(&c.FinWait2, 60*time.Second)
 	fill(&c.InitialWindow, 10)
+	fill(&c.QuickACKs, 16)
 	fill(&c.FirstPort, 16384)
 	fill(&c.LastPort, 65535)
 	fill(&c.Limits.Connections, 1<<20)
 	fill(&c.Limits.HalfOpen, 1<<16)
 	fill(&c.Limits.TimeWait, 1<<16)
+	fill(&c.Limits.Listeners, 1<<16)
+	fill(&c.Limits.FastOpen, 256)
+	fill(&c.Limits.FastOpenPeers, 1024)
+	fill(&c.Limits.ReceiveBuffer, 6<<20)
+	fill(&c.Limits.SendBuffer, 4<<20)
+	fill(&c.Limits.Memory, 1<<30)
 	fill(&c.Limits.Backlog, min(4096, c.Limits.HalfOpen, c.Limits.Connections))
 	var err error
 	c.Options, err = c.Options.withDefaults(&defaultOptions)
@@ -100,6 +128,10 @@ func (c *Config) validate() error {
 		return fmt.Errorf("tcp: MinRTO %v, InitialRTO %v and MaxRTO %v are not in order", c.MinRTO, c.InitialRTO, c.MaxRTO)
 	case c.TimeWait < 0 || c.FinWait2 < 0:
 		return fmt.Errorf("tcp: TimeWait is %v and FinWait2 %v, of which neither may be negative", c.TimeWait, c.FinWait2)
+	case c.SYNCookies > CookiesNever:
+		return fmt.Errorf("tcp: SYNCookies is %d, which has no meaning", c.SYNCookies)
+	case c.QuickACKs > math.MaxUint8:
+		return fmt.Errorf("tcp: QuickACKs is %d, more than %d", c.QuickACKs, math.MaxUint8)
 	case c.FirstPort > c.LastPort:
 		return fmt.Errorf("tcp: FirstPort %d is above LastPort %d", c.FirstPort, c.LastPort)
 	}
@@ -114,11 +146,23 @@ func (c *Config) validate() error {
 		{"InitialWindow", c.InitialWindow},
 		{"Limits.Connections", c.Limits.Connections}, {"Limits.HalfOpen", c.Limits.HalfOpen},
 		{"Limits.TimeWait", c.Limits.TimeWait}, {"Limits.Backlog", c.Limits.Backlog},
-		{"Limits.OutOfOrder", c.Limits.OutOfOrder},
+		{"Limits.OutOfOrder", c.Limits.OutOfOrder}, {"Limits.Listeners", c.Limits.Listeners},
+		{"Limits.FastOpen", c.Limits.FastOpen}, {"Limits.FastOpenPeers", c.Limits.FastOpenPeers},
 	} {
 		if v.value < 0 {
 			return fmt.Errorf("tcp: %s is negative: %d", v.name, v.value)
 		}
+	}
+	for _, b := range []struct {
+		name  string
+		value int
+	}{{"ReceiveBuffer", c.Limits.ReceiveBuffer}, {"SendBuffer", c.Limits.SendBuffer}} {
+		if b.value < minBuffer || b.value > maxBuffer {
+			return fmt.Errorf("tcp: Limits.%s is %d, not between %d and %d octets", b.name, b.value, minBuffer, maxBuffer)
+		}
+	}
+	if c.Limits.Memory < minBuffer {
+		return fmt.Errorf("tcp: Limits.Memory is %d, less than %d octets", c.Limits.Memory, minBuffer)
 	}
 	return c.Limits.contradiction()
 }

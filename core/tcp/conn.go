@@ -7,6 +7,7 @@ import (
 	"github.com/smolnet/smolnet/core/ip"
 	"github.com/smolnet/smolnet/core/storage"
 	"github.com/smolnet/smolnet/core/tcp/congestion"
+	"github.com/smolnet/smolnet/core/wire"
 )
 
 // Conn is one connection: what RFC 9293 calls a transmission control block. Variables bear the RFC's names: sndUna is
@@ -21,7 +22,8 @@ type Conn struct {
 	options *Options // shared with the listener or host until one is changed
 	path    ip.Path
 	turn    ip.Turn
-	err     error // why it failed
+	*rare
+	err error // why it failed
 
 	state     State
 	softErr   ip.ErrorKind // the latest ICMP error since there was progress, 0 if none: says more than a timeout
@@ -32,22 +34,23 @@ type Conn struct {
 	rcvFin    bool // the peer's FIN has been reached
 	finKnown  bool // a FIN has arrived ahead of data: at finSeq
 	full      bool // the writer was told that there is no room
+	sackOK    bool // both SYNs permit selective acknowledgments
 	sndShift  uint8
 	rcvShift  uint8
 
 	// The send sequence space. sndQ holds the octets from sndBase on: those from sndUna, once the SYN is acknowledged.
 	iss     uint32
 	sndUna  uint32 // the oldest not acknowledged
-	sndNxt  uint32 // the next to be sent: after a timeout back at sndUna
-	sndMax  uint32 // after the last ever sent
+	sndNxt  uint32 // the next to be sent for the first time
 	sndBase uint32
 	sndWnd  uint32 // the peer's window, from sndUna on
 	sndWl1  uint32 // sequence and acknowledgment number of the segment that last set sndWnd
 	sndWl2  uint32
 	maxWnd  uint32 // the largest window the peer has offered
-	sndMSS  uint16
+	sndMSS  uint16 // octets of payload in a full segment
 	rcvMSS  uint16 // of the largest segment received: what "full-sized" means for the delay of acknowledgments
 	again   uint32 // segments sent again, for Info
+	dsacks  uint32 // reports that something has come twice, for Info
 	sndQ    storage.SendQueue
 
 	// The receive sequence space.
@@ -56,19 +59,52 @@ type Conn struct {
 	rcvEdge   uint32 // the right edge of the largest window ever offered
 	rcvAcked  uint32 // what the last segment sent has acknowledged
 	finSeq    uint32
+	quick     uint8                // segments still to be acknowledged at once
+	opensFast bool                 // data in the SYN was taken, for Info
+	limited   bool                 // whether deliveryRate was limited by what there was to send
 	rcvUnread int32                // octets that have arrived in order and Consumed has not been told of
+	charged   uint32               // what the host's memory has been charged for all that the connection holds
 	rcvQ      storage.ReceiveQueue // in order
-	rcvOoo    *storage.Assembler   // out of order; nil until there is some
+	rcvOoo    *outOfOrder          // out of order; nil until there is some
+	duplicate wire.SACKBlock       // what has arrived twice, and the peer is to be told of; empty if nothing has
+
+	// Buffers, octets: as large as the options say, or as the connection has found to be of use.
+	rcvBuffer, sndBuffer int32
 
 	rtt        rtt
 	window     congestion.Window
 	congestion congestion.Controller
-	recovery   recovery
+	flight     *flight // what is on its way; nil if nothing is
+	challenged uint32  // when a suspicious segment was last answered, as challengeTime has it; 0: never
+	rttSeq     uint32  // what is acknowledged before it is of a round trip that was measured already
+	recover    uint32  // SND.NXT when recovery last began, and so where it ends
+	reordering reordering
+	probe      tailProbe
+	ecn        ecn
 
-	timers       connTimers
-	challengedAt int64 // when a suspicious segment was last answered
+	deliveryRate float32 // the latest sample, octets a second, for Info
+
+	timers connTimers
 
 	octets octets
+	ts     timestamps
+}
+
+// rare is what few connections have. Those that have nothing of it share an empty one, so that it costs them a pointer: whoever
+// changes it does so by own.
+type rare struct {
+	tuning     *receiveTuning // nil until enough has arrived
+	validation *validation    // nil until as much was in flight as the window allows
+	mtu        *mtuProbe      // nil until there is reason to doubt the segment size
+	fastOpen   *fastOpen      // while the handshake of a connection that opens fast lasts; else nil
+}
+
+// own is the connection's rare, made its own.
+func (c *Conn) own() *rare {
+	if c.rare == &c.host.nothingRare {
+		c.rare = new(rare)
+	}
+	return c.rare
 }
 
 // octets count a connection's payload, for Info.
@@ -82,16 +118,21 @@ type pending uint8
 const (
 	pendingSYN        pending = 1 << iota // SYN, or SYN|ACK in SYN-RECEIVED
 	pendingACK                            // an acknowledgment, riding on data if there is some
-	pendingRetransmit                     // one segment from sndUna on, whatever the windows say
+	pendingRetransmit                     // one segment of what was lost, whatever the congestion window says
+	pendingTailProbe                      // a segment to have the tail acknowledged
 	pendingProbe                          // one octet into a closed window
 	pendingKeepAlive
 )
 
 // newConn returns a connection in CLOSED that is in no table yet.
 func (h *Host) newConn(i id, path ip.Path, options *Options) *Conn {
-	c := &Conn{entry: entry{id: i}, host: h, path: path, options: options}
-	c.congestion, _ = congestion.ByName(options.Congestion)
+	c := &Conn{entry: entry{id: i}, host: h, path: path, options: options, rare: &h.nothingRare}
+	c.congestion = congestion.ByName(options.Congestion)
 	c.rtt.rto = int64(h.config.InitialRTO)
+	mss := ownMSS(path, i.is4(), options)
+	receive, _ := h.receiveBuffer(options, mss)
+	send, _ := h.sendBuffer(options, mss)
+	c.rcvBuffer, c.sndBuffer = int32(receive), int32(send)
 	c.timers.stop()
 	c.timers.linger = -1
 	return c
@@ -135,11 +176,13 @@ func (c *Conn) leave(state State) {
 		return
 	}
 	c.setState(state)
+	c.leaveFastOpen()
 	c.host.connections--
 	c.host.network.Timers().Remove(&c.timers.heap)
 	c.timers.stop()
 	c.pending = 0
 	c.sndQ.Reset()
+	c.land()
 	if c.rcvOoo != nil {
 		c.rcvOoo.Reset()
 		c.rcvOoo = nil
@@ -147,6 +190,7 @@ func (c *Conn) leave(state State) {
 	if c.orphan {
 		c.rcvQ.Reset()
 	}
+	c.charge()
 	if c.err != nil {
 		c.host.event(c, "failed")
 	} else {
@@ -187,7 +231,12 @@ func (c *Conn) RemoteAddr() netip.AddrPort { return c.id.remoteAddrPort() }
 func (c *Conn) Link() int32 { return c.id.link }
 
 // State is the connection's state.
-func (c *Conn) State() State { return c.state }
+func (c *Conn) State() State {
+	if c.openedFast() && c.state == Established {
+		return SynReceived
+	}
+	return c.state
+}
 
 // Err is why the connection failed; nil if it has not. A connection that both sides have closed has not failed.
 func (c *Conn) Err() error { return c.err }
@@ -206,6 +255,8 @@ func (c *Conn) Consumed(now time.Time, n int) {
 		return // nothing counts as unread any more
 	}
 	c.rcvUnread -= int32(n)
+	c.tuneReceive(now, n)
+	c.charge()
 	c.tellWindow()
 }
 
@@ -220,7 +271,7 @@ func (c *Conn) Reserve(f *storage.Fill, n int) (int, error) {
 	if err := c.writeErr(); err != nil {
 		return 0, err
 	}
-	room := min(n, c.options.SendBuffer-c.sndQ.Len())
+	room := min(n, c.sendRoom())
 	if room <= 0 {
 		c.full = true
 		return 0, nil
@@ -245,7 +296,11 @@ func (c *Conn) Commit(now time.Time, f *storage.Fill) {
 		c.sndQ.Drop(f)
 		return
 	}
-	if c.sndQ.Commit(f) == 0 || !c.state.sends() {
+	if c.sndQ.Commit(f) == 0 {
+		return
+	}
+	c.charge()
+	if !c.state.sends() {
 		return
 	}
 	t := c.host.since(now)
@@ -256,7 +311,12 @@ func (c *Conn) Commit(now time.Time, f *storage.Fill) {
 
 // tellWriter tells a writer that waits, if there is room enough that waking it is worth while.
 func (c *Conn) tellWriter() {
-	if c.full && c.options.SendBuffer-c.sndQ.Len() > c.options.SendBuffer/4 {
+	if !c.full {
+		return
+	}
+	// Waking a writer for every segment's room would be many wakings; but not while there is nothing left to send.
+	room := c.sendRoom()
+	if room > int(c.sndBuffer)/4 || c.sndQ.Len() == 0 || c.unsent() <= 0 && room >= int(c.sndMSS) {
 		c.full = false
 		c.notify(ip.Writable)
 	}

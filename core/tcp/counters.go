@@ -27,14 +27,30 @@ type Counters struct {
 	NoListener       uint64 // segments answered with a reset: nothing is open there
 	InNoAck          uint64 // segments dropped: without ACK, SYN and RST, which fits no state but CLOSED
 	InNoSyn          uint64 // segments dropped: without SYN, to a connection in SYN-SENT
+	InDuplicates     uint64 // segments whose octets had arrived before, all or some of them
+	TimestampMissing uint64 // segments dropped: without a timestamp, where both sides had agreed on them (RFC 7323)
+	TimestampOld     uint64 // segments dropped: their timestamp is older than what has arrived (PAWS, RFC 7323)
+	InMarked         uint64 // segments received that a router had marked (RFC 3168)
 	InAfterFin       uint64 // segments whose payload or FIN was dropped: it came behind the peer's FIN
 	OutNoRoutes      uint64 // SYNs dropped, and resets and other answers not sent: no route to the peer
 
-	SynQueueFull     uint64 // SYNs dropped: too many half-open connections
+	SynQueueFull     uint64 // SYNs dropped: too many half-open connections, and no SYN cookie is sent
 	AcceptQueueFull  uint64 // SYNs and final ACKs dropped: nobody accepts
 	ConnectionsFull  uint64 // final ACKs dropped: Limits.Connections
 	HalfOpenTimeouts uint64 // half-open connections given up: the final ACK never came
+	HalfOpenStale    uint64 // of HalfOpenTimeouts: earlier than SYNRetries has it, to make room for new ones
 	HalfOpenResets   uint64 // half-open connections that the peer reset
+
+	CookiesSent     uint64 // SYNs answered with a SYN cookie: the SYN queue was full
+	CookiesReceived uint64 // connections made from a cookie that came back
+	CookiesFailed   uint64 // ACKs that belong to nothing and hold no valid cookie, while cookies are out
+
+	FastOpenGranted  uint64 // Fast Open cookies sent
+	FastOpenAccepted uint64 // connections that a SYN with data and a valid cookie opened
+	FastOpenRefused  uint64 // SYNs whose cookie was not valid; the handshake goes on without their data
+	FastOpenFull     uint64 // SYNs with a valid cookie whose data was not taken: Limits.FastOpen or Limits.Connections
+	FastOpenUsed     uint64 // connections that Dial began and whose data the peer took with the SYN
+	FastOpenTimeouts uint64 // SYNs with a Fast Open option that nobody answered in time: not tried there for a while
 
 	OutOfWindow       uint64 // segments dropped: nothing in them lies in the window
 	OutOfOrderDropped uint64 // segments dropped: too much is held out of order
@@ -44,12 +60,23 @@ type Counters struct {
 	InRstsIgnored     uint64 // resets dropped: they belong to nothing, or are not exactly in sequence; challenged if in the window
 	DataAfterClose    uint64 // connections reset because data came after Close
 
-	RetransTimeouts  uint64 // retransmission timeouts
-	FastRetransmits  uint64 // recoveries begun by duplicate acknowledgments
+	RetransTimeouts uint64 // retransmission timeouts
+	FastRetransmits uint64 // recoveries begun because of what has arrived: SACK, or duplicate acknowledgments
+
+	SpuriousRecoveries uint64 // recoveries and timeouts taken back: nothing was lost
+	TailLossProbes     uint64 // tail loss probes sent
+	TailLossRecoveries uint64 // of those, which have repaired a loss
+	DuplicateSACKs     uint64 // reports of octets that have arrived twice (RFC 2883)
+	PathMTUReduced     uint64 // segment sizes lowered because a router said so
+	PathMTURaised      uint64 // segment sizes raised by a probe that arrived
+	PathMTUProbes      uint64 // probes for larger segments sent (RFC 4821)
+	BlackHoles         uint64 // segment sizes changed because large segments did not arrive (RFC 4821)
+	CongestionMarks    uint64 // windows reduced because of a mark (RFC 3168)
+
 	ZeroWindowProbes uint64
 	KeepAlives       uint64 // keep-alive probes sent
 	Timeouts         uint64 // connections given up: the peer stopped answering
-	TimeWaitReused   uint64 // connections in TIME-WAIT that gave way to a new SYN
+	TimeWaitReused   uint64 // connections in TIME-WAIT that gave way to a new SYN, the peer's or ours
 	TimeWaitEvicted  uint64 // connections in TIME-WAIT forgotten early: Limits.TimeWait
 
 	RTT RTT // of all connections

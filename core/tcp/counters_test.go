@@ -107,12 +107,13 @@ func TestInfo(t *testing.T) {
 	s.answers()
 	i := c.Info()
 	require.Equal(t, Info{
-		State: Established, CongestionControl: "reno",
+		State: Established, Options: *c.options, CongestionControl: "reno",
 		RTT: 30 * time.Millisecond, RTTVar: 15 * time.Millisecond, MinRTT: 30 * time.Millisecond, RTO: 200 * time.Millisecond,
-		SendMSS: 1400, ReceiveMSS: 536, Cwnd: 14000, Ssthresh: 1 << 30, SendWindow: 80, InFlight: 80,
+		SendMSS: 1400, ReceiveMSS: 536, PathMTU: 1500, Cwnd: 14000, Ssthresh: 1 << 30, SendWindow: 80, InFlight: 80,
 		SendWindowScale: 3, ReceiveWindowScale: 5,
-		Unsent: 7, Unread: 2, OutOfOrder: 5, ReceiveBuffer: 1 << 20, SendBuffer: 1 << 20,
-		OctetsSent: 80, OctetsReceived: 2, LastSent: 40 * time.Millisecond, LastReceived: 40 * time.Millisecond,
+		Unsent: 7, Unread: 2, OutOfOrder: 5, ReceiveWindow: i.ReceiveWindow,
+		ReceiveBuffer: 1 << 20, SendBuffer: 1 << 20, LargestReceiveBuffer: 1 << 20, LargestSendBuffer: 1 << 20,
+		OctetsSent: 80, OctetsReceived: 2, LastSent: epoch.Add(40 * time.Millisecond), LastReceived: epoch.Add(40 * time.Millisecond),
 	}, i)
 	require.EqualValues(t, 1, s.host.Counters().RTT.Samples)
 }

@@ -1,10 +1,7 @@
 package tcp
 
 import (
-	"math"
-
 	"github.com/smolnet/smolnet/core/ip"
-	"github.com/smolnet/smolnet/core/storage"
 	"github.com/smolnet/smolnet/core/wire"
 )
 
@@ -27,6 +24,7 @@ func (c *Conn) payload(now int64, s *segment) {
 		c.leave(Closed)
 		return
 	}
+	c.receivedMark(s)
 	if s.has(wire.TCPFin) {
 		c.finKnown, c.finSeq = true, s.seq+uint32(s.length)
 	}
@@ -40,6 +38,7 @@ func (c *Conn) payload(now int64, s *segment) {
 		c.pending |= pendingACK // the FIN is out of order, like data before it
 	}
 	if c.state != TimeWait {
+		c.measureReceive(now, s)
 		c.acknowledgeSoon(now)
 	}
 }
@@ -54,14 +53,22 @@ func (c *Conn) data(s *segment) {
 		// https://www.rfc-editor.org/rfc/rfc5681.html#section-3.2
 		c.pending |= pendingACK
 		if c.rcvOoo == nil {
-			c.rcvOoo = c.newAssembler()
+			c.rcvOoo = c.newOutOfOrder()
 		}
-		if c.rcvOoo.Insert(p) != nil {
+		c.reportOverlap(s)
+		if c.host.memory.full() || c.rcvOoo.Insert(p) != nil {
 			c.host.dropped(&c.host.counters.OutOfOrderDropped, p, "too much out of order")
+			if c.rcvOoo.Len() == 0 {
+				c.rcvOoo = nil
+			}
 			return
 		}
 		s.packet = nil
+		c.rcvOoo.touched(s.seq)
 		return
+	}
+	if c.rcvOoo != nil {
+		c.reportOverlap(s)
 	}
 	s.packet = nil
 	c.inOrder(s.length)
@@ -106,32 +113,6 @@ func (c *Conn) fillGap() {
 	}
 }
 
-func (c *Conn) newAssembler() *storage.Assembler {
-	limit, buffer := int64(c.host.config.Limits.OutOfOrder), c.options.ReceiveBuffer
-	if limit == 0 {
-		limit = max(outOfOrderFactor*int64(buffer), minOutOfOrder)
-	}
-	return &storage.Assembler{
-		MaxCost:    int(min(limit, math.MaxInt/2)), // so that what it is compared with cannot overflow either
-		MaxPackets: max(minOutOfOrderPackets, buffer/leastOctetsPerPacket),
-	}
-}
-
-// outOfOrderFactor is how many octets of memory an octet of the receive buffer may take out of order. A window that was
-// offered is to be kept whole, however it arrives: a buffer of 2 KiB that holds one segment of 536 octets is the worst of
-// what is common, and neighbours are put together.
-const outOfOrderFactor = 4
-
-// minOutOfOrder is memory for a few frames: with less, a connection with a small buffer could hold none at all.
-const minOutOfOrder = 16 << 10
-
-// These bound the packets held out of order, and so the work that a segment can make: there may be one for so many octets of
-// the receive buffer, and some in any case.
-const (
-	minOutOfOrderPackets = 4096
-	leastOctetsPerPacket = 512
-)
-
 // fin is the peer's FIN, everything before it having arrived.
 //
 // "If the FIN bit is set, signal the user "connection closing" and return any pending RECEIVEs with same message, advance RCV.NXT
@@ -153,6 +134,21 @@ func (c *Conn) fin(now int64) {
 	c.notify(ip.Readable)
 }
 
+// quickACKs is how many segments are acknowledged without delay as data begins to flow.
+func (h *Host) quickACKs() uint8 { return uint8(max(h.config.QuickACKs, 0)) }
+
+// resumed follows up a segment that comes after the peer was silent for long. The peer begins with a small congestion window
+// again, and wants acknowledgments as at the start; unless it has little to send, for which no window is too small.
+func (c *Conn) resumed(now int64, s *segment) {
+	if now-c.timers.lastReceived <= c.rtt.rto {
+		return
+	}
+	c.shrinkIdle(now)
+	if s.length > 0 && s.length >= int(c.rcvMSS) {
+		c.quick = c.host.quickACKs()
+	}
+}
+
 // acknowledgeSoon decides whether what has arrived is acknowledged at once or may wait a little.
 func (c *Conn) acknowledgeSoon(now int64) {
 	due := distance(c.rcvAcked, c.rcvNxt)
@@ -164,7 +160,12 @@ func (c *Conn) acknowledgeSoon(now int64) {
 	//
 	// Earlier if segments are large, or the window small: a sender that has no more than one such segment's worth of window or
 	// buffer would otherwise wait for the delay to pass.
-	if due >= min(2*int(c.rcvMSS), 16<<10, c.options.ReceiveBuffer/4) || c.options.DelayedACK < 0 {
+	if c.quick > 0 {
+		c.quick--
+		c.pending |= pendingACK
+		return
+	}
+	if due >= min(2*int(c.rcvMSS), 16<<10, int(c.rcvBuffer)/4) || c.options.DelayedACK < 0 {
 		c.pending |= pendingACK
 		return
 	}
@@ -189,7 +190,7 @@ func (c *Conn) receiveWindow() uint16 {
 		//
 		// Beyond, so that the right edge never moves left, as long as it leaves the buffer by little; a peer that makes it creep
 		// on with tiny segments sees it rounded down instead, and what it was offered is still taken.
-		if beyond := distance(c.freeEdge(), c.rcvNxt+uint32((field+1)<<c.rcvShift)); beyond <= c.options.ReceiveBuffer/16 {
+		if beyond := distance(c.bufferEdge(), c.rcvNxt+uint32((field+1)<<c.rcvShift)); beyond <= int(c.rcvBuffer)/16 {
 			field++
 		}
 	}
@@ -198,9 +199,22 @@ func (c *Conn) receiveWindow() uint16 {
 	return uint16(field)
 }
 
-// freeEdge is the right edge of the window that the buffer has room for.
+// freeEdge is the right edge of the window that there is room for.
 func (c *Conn) freeEdge() uint32 {
-	return c.rcvNxt + uint32(min(max(c.options.ReceiveBuffer-int(c.rcvUnread), 0), 65535<<c.rcvShift))
+	edge := c.bufferEdge()
+	switch {
+	case !c.host.memory.full():
+		return edge
+	case c.rcvUnread > 0:
+		return c.rcvEdge // it stays where it is
+	}
+	return earliest(edge, c.rcvNxt+uint32(c.rcvMSS)) // a connection that holds nothing is offered a segment
+}
+
+// bufferEdge is the right edge of the window that the buffer has room for, whatever the others hold. It lies before RCV.NXT if more
+// than the buffer holds is unread: it must not move on with what comes.
+func (c *Conn) bufferEdge() uint32 {
+	return c.rcvNxt + uint32(min(int(c.rcvBuffer)-int(c.rcvUnread), 65535<<c.rcvShift))
 }
 
 // worthMoving avoids the silly window at the receiver's end.
@@ -209,7 +223,7 @@ func (c *Conn) freeEdge() uint32 {
 // RCV.BUFF - RCV.USER - RCV.WND >= min( Fr * RCV.BUFF, Eff.snd.MSS ) where Fr is a fraction whose recommended value is 1/2"
 // https://www.rfc-editor.org/rfc/rfc9293.html#section-3.8.6.2.2
 func (c *Conn) worthMoving(edge uint32) bool {
-	return distance(c.rcvEdge, edge) >= min(c.options.ReceiveBuffer/2, int(c.rcvMSS))
+	return distance(c.rcvEdge, edge) >= min(int(c.rcvBuffer)/2, int(c.rcvMSS))
 }
 
 // tellWindow lets the peer know of room in the buffer, if that cannot wait.
@@ -221,9 +235,10 @@ func (c *Conn) tellWindow() {
 }
 
 // windowUpdateDue reports whether reading has made so much room that the peer must be told without waiting for its next
-// segment: at least twice what it may still send.
+// segment: at least twice what it may still send, or a sixteenth of the buffer. An acknowledgment often leaves before what it
+// acknowledges is read, and the window it offers lacks that: a peer that does not fill the window at once would never see all of it.
 func (c *Conn) windowUpdateDue() bool {
 	edge := c.freeEdge()
 	left := max(distance(c.rcvNxt, c.rcvEdge), 0)
-	return c.worthMoving(edge) && distance(c.rcvNxt, edge) >= 2*left
+	return c.worthMoving(edge) && (distance(c.rcvNxt, edge) >= 2*left || distance(c.rcvEdge, edge) >= int(c.rcvBuffer)/16)
 }

@@ -9,5 +9,18 @@
 // The files follow what a connection does: open.go begins one, receive.go takes segments in, deliver.go puts their payload in
 // order, ack.go learns from acknowledgments, send.go makes segments, timers.go acts when nothing happens, close.go ends it.
 //
+// What is on its way is a flight (flight.go), which a connection has only while something is: the scoreboard of what was sent
+// (sent.go), what selective acknowledgments say of it (sack.go), which of it is lost (rack.go, tailprobe.go), and the repair
+// (recovery.go), during which prr.go paces what leaves, and frto.go and undo.go find out whether there was anything to repair. How
+// much may be in flight package congestion says, by samples of rate.go; pacer.go when it leaves; validation.go what of that was
+// ever used.
+//
+// How much may be kept is said by autotune.go for a connection, and by memory.go for all. pathmtu.go and plpmtud.go find the size
+// of segments; ecn.go and timestamps.go keep what these options have in mind; syncookies.go and fastopen.go are two ways
+// to open a connection with less, or more, than a handshake.
+//
+// Options is what a user may choose, Info what there is to know of a connection, and change.go what can be changed later. [Limits]
+// bound all of it.
+//
 // Times inside are nanoseconds since the stack's epoch; methods for the connection's user take a time.Time.
 package tcp

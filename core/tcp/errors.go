@@ -16,6 +16,8 @@ var (
 	ErrWriteClosed = errors.New("broken pipe")
 	// ErrTooManyConnections: Limits.Connections would be exceeded.
 	ErrTooManyConnections = errors.New("too many connections")
+	// ErrTooManyListeners: Limits.Listeners would be exceeded.
+	ErrTooManyListeners = errors.New("too many listeners")
 	// ErrNoPorts: every ephemeral port is in use towards this destination.
 	ErrNoPorts = errors.New("no ephemeral port is free")
 )

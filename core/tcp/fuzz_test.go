@@ -54,29 +54,90 @@ func (f *fuzzed) begin() {
 	}
 	if how&8 != 0 {
 		options.Nagle, options.Congestion = true, "none"
+	} else {
+		options.Congestion = []string{"reno", "cubic", "bbr"}[f.next()%3]
 	}
 	if how&16 != 0 {
 		options.UserTimeout = 10 * time.Second
 		options.KeepAlive = KeepAlive{Enable: true, Idle: 20 * time.Second, Interval: time.Second, Count: 3}
 	}
 	f.net.segment = how&32 != 0
+	options.FastOpen = how&64 != 0
+	if how&128 != 0 {
+		f.host.config.SYNCookies = CookiesAlways
+	}
 	f.irs = -uint32(f.next())
 	f.most = max(options.ReceiveBuffer, 1<<20)
+	agrees := f.next() // to what is negotiated
+	if agrees&1 != 0 {
+		options.ECN = ECNRequest
+	}
+	if agrees&2 != 0 {
+		f.host.memory.limit = int64(f.next()) << 6
+	}
+	if agrees&4 != 0 && how&4 == 0 {
+		options.ReceiveBuffer, options.SendBuffer = 0, 0
+		f.host.config.Options.ReceiveBuffer, f.host.config.Options.SendBuffer = 0, 0
+		f.most = f.host.config.Limits.ReceiveBuffer
+	}
+	syn := seg{flags: "S", win: 65535, mss: []int{1460, 1, 536, 60}[agrees>>6], ws: how & 3, sackOK: agrees&8 != 0, ts: agrees&16 != 0}
 	switch how & 3 {
 	case 0, 1:
-		f.dial(options)
+		if options.FastOpen {
+			f.learnCookie("ABCDEFGH")
+		}
+		f.dialData(options, "sent with the SYN"[:how>>4])
 		f.iss = f.conn.iss
 		if how&3 == 1 {
-			f.recv(seg{flags: "S.", ack: 1, win: 65535, mss: 1460, ws: 3})
+			syn.flags, syn.ack, syn.ws = "S.", 1, 3
+			if agrees&32 != 0 {
+				syn.flags = "S.E"
+			}
+			f.recv(syn)
 		}
 	case 2, 3:
 		l := f.listen(func(c *ListenConfig) { c.Options = options })
-		f.recv(seg{flags: "S", win: 65535, mss: 1460, ws: how & 3})
+		if agrees&32 != 0 {
+			syn.flags = "SEW"
+		}
+		i := newID(f.local, f.peer, 0)
+		cookie := f.host.fastOpen.cookie(&i, 0)
+		syn.data, syn.tfo = "hi", string(cookie.Bytes())
+		f.recv(syn)
+		answer, _ := f.decode(f.net.sent[0])
+		f.net.sent = f.net.sent[1:]
 		f.answers()
-		f.recv(seg{flags: ".", seq: 1, ack: 1, win: 65535})
-		f.conn = l.Accept()
+		if f.conn = l.Accept(); f.conn == nil { // it was not opened fast
+			f.recv(seg{flags: ".", seq: 1, ack: 1, win: 65535, ts: syn.ts, tsecr: answer.tsval})
+			f.conn = l.Accept()
+		}
 		f.conn.SetOwner(f.owner)
 	}
+}
+
+// arrive has a segment arrive with the options that were agreed on, such as they may be.
+func (f *fuzzed) arrive(sg seg) {
+	c := f.conn
+	how := f.next()
+	if c.ts.on && how&7 != 7 {
+		sg.ts, sg.tsval = true, c.ts.recent+f.near()/64
+		sg.tsecr = uint32(f.since()/tsTick) - uint32(f.next())
+	}
+	if c.sackOK && how&8 != 0 {
+		una, flight := c.sndUna-f.iss, uint32(distance(c.sndUna, c.sndNxt))
+		for range 1 + how>>6 {
+			left := una + uint32(f.next())*(flight+256)/256 - uint32(f.next()&3)
+			sg.sack = append(sg.sack, [2]uint32{left, left + uint32(f.next())*32})
+		}
+	}
+	if how&16 != 0 {
+		sg.flags += []string{"E", "W", "EW", "E"}[f.next()%4]
+	}
+	p := f.packet(sg)
+	if how&32 != 0 {
+		p.IP.TrafficClass |= ecnMarked
+	}
+	f.recvPacket(p)
 }
 
 // step does what the next octets say.
@@ -92,14 +153,14 @@ func (f *fuzzed) step() {
 				flags += letter
 			}
 		}
-		f.recv(seg{
+		f.arrive(seg{
 			flags: flags, seq: c.rcvNxt - f.irs + f.near(), ack: c.sndUna - f.iss + f.near(),
 			len: f.next() >> (action >> 4 & 3) * 11, win: f.next() << (action >> 6), ws: action >> 7, mss: action >> 7 * 500,
 		})
 	case 4, 5: // a segment in sequence, which acknowledges everything
-		f.recv(seg{flags: ".", seq: c.rcvNxt - f.irs, ack: c.sndMax - f.iss, len: f.next() * 6, win: 65535})
+		f.arrive(seg{flags: ".", seq: c.rcvNxt - f.irs, ack: c.sndNxt - f.iss, len: f.next() * 6, win: 65535})
 	case 6: // one that acknowledges nothing
-		f.recv(seg{flags: ".", seq: c.rcvNxt - f.irs, ack: c.sndUna - f.iss, win: f.next() << 4})
+		f.arrive(seg{flags: ".", seq: c.rcvNxt - f.irs, ack: c.sndUna - f.iss, win: f.next() << 4})
 	case 7:
 		f.after(time.Duration(f.next()*f.next()) * time.Millisecond)
 	case 8:
@@ -130,6 +191,9 @@ func (f *fuzzed) step() {
 			c.Close(f.now)
 		case 3:
 			c.Abort(f.now)
+		default:
+			name := []string{"reno", "cubic", "bbr", "none"}[f.next()%4]
+			require.NoError(f.t, c.SetCongestionControl(f.now, name))
 		}
 	case 13:
 		n := f.next() << (action >> 4)
@@ -182,6 +246,9 @@ func runFuzzed(t *testing.T, octets []byte) {
 	f.wantConsistent()
 	require.Zero(t, f.host.table.len)
 	require.Zero(t, f.host.counters.CurrEstab)
+	if len(f.host.listeners) == 0 {
+		require.Zero(t, f.host.memory.used)
+	}
 	require.Zero(t, f.conn.sndQ.Len())
 	require.Zero(t, f.conn.Received())
 }

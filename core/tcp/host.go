@@ -9,6 +9,7 @@ import (
 
 	"github.com/smolnet/smolnet/core/ip"
 	"github.com/smolnet/smolnet/core/packet"
+	"github.com/smolnet/smolnet/core/tcp/congestion"
 	"github.com/smolnet/smolnet/core/wire"
 )
 
@@ -18,14 +19,29 @@ type Host struct {
 	network  ip.Network
 	counters Counters
 	secret   [32]byte // of initial sequence numbers
+	hashed   id       // what hash was last asked for, and what it was
+	hashOf   [32]byte
+	cookies  synCookies
+	fastOpen fastOpenSecret
+	servers  fastOpenPeers // that have granted a Fast Open cookie
 
 	table       table
 	listeners   map[listenKey]*Listener
+	listening   int // Listeners, each of which may have several keys
 	connections int // Conns in the table
 	halfOpen    int // half-open records in the table
 	timeWaits   timeWaitQueue
 
-	arriving segment // the one being taken in: kept here so that it need not be allocated
+	memory      memory
+	flights     *flight // not in use
+	idleFlights int     // how many those are
+	idleRanges  int     // what their scoreboards have room for
+	nothingRare rare    // what connections without anything rare share
+
+	// What is being taken in: kept here so that it need not be allocated.
+	arriving segment
+	acking   acknowledgment
+	ack      congestion.Ack
 }
 
 // NewHost returns a Host without connections, or an error that names the value of the configuration that is wrong.
@@ -39,11 +55,25 @@ func NewHost(config Config) (*Host, error) {
 		network:   config.Network,
 		table:     newTable(),
 		listeners: make(map[listenKey]*Listener),
+		memory:    memory{limit: config.Limits.Memory},
 	}
-	if _, err := io.ReadFull(config.Rand, h.secret[:]); err != nil {
-		return nil, fmt.Errorf("tcp: reading random octets: %w", err)
+	h.servers.limit = config.Limits.FastOpenPeers
+	var cookieSecret [32]byte
+	for _, secret := range []*[32]byte{&h.secret, &cookieSecret, &h.fastOpen.key} {
+		if err := h.random(secret[:]); err != nil {
+			return nil, err
+		}
 	}
+	h.cookies.start(cookieSecret)
 	return h, nil
+}
+
+// random fills b with random octets.
+func (h *Host) random(b []byte) error {
+	if _, err := io.ReadFull(h.config.Rand, b); err != nil {
+		return fmt.Errorf("tcp: reading random octets: %w", err)
+	}
+	return nil
 }
 
 // Counters returns a copy of the host's statistics.

@@ -14,6 +14,7 @@ func wantConsistent(t require.TestingT, h *Host) {
 	if h, ok := t.(interface{ Helper() }); ok {
 		h.Helper()
 	}
+	var held int64
 	var connections, unfinished, finished, entries, established int
 	h.table.all(func(e *entry) {
 		entries++
@@ -24,6 +25,7 @@ func wantConsistent(t require.TestingT, h *Host) {
 				established++
 			}
 			o.wantConsistent(t)
+			held += int64(o.charged)
 		case *halfOpen:
 			unfinished++
 			require.True(t, o.timer.Armed(), "a half-open record ends by itself")
@@ -32,6 +34,7 @@ func wantConsistent(t require.TestingT, h *Host) {
 			require.True(t, o.timer.Armed(), "TIME-WAIT ends by itself")
 		}
 	})
+	require.GreaterOrEqual(t, h.memory.used, held, "what is charged, and what closed connections have not read")
 	require.Equal(t, h.table.len, entries)
 	require.Equal(t, h.connections, connections)
 	require.Equal(t, h.halfOpen, unfinished)
@@ -42,6 +45,9 @@ func wantConsistent(t require.TestingT, h *Host) {
 		if k == l.keys[0] {
 			counted += l.halfOpen
 			require.LessOrEqual(t, l.halfOpen, l.backlog)
+			require.LessOrEqual(t, l.young, l.halfOpen)
+			require.GreaterOrEqual(t, l.young, 0)
+			require.GreaterOrEqual(t, l.fastOpen.count, 0)
 			require.LessOrEqual(t, len(l.accepted), l.backlog)
 		}
 	}
@@ -52,8 +58,7 @@ func (c *Conn) wantConsistent(t require.TestingT) {
 	require.NotEqual(t, Closed, c.state)
 	require.NotEqual(t, TimeWait, c.state)
 	require.True(t, beforeEq(c.sndUna, c.sndNxt), "SND.UNA ≤ SND.NXT")
-	require.True(t, beforeEq(c.sndNxt, c.sndMax), "SND.NXT ≤ SND.MAX")
-	end := distance(c.sndBase, c.sndMax) - c.sndQ.Len()
+	end := distance(c.sndBase, c.sndNxt) - c.sndQ.Len()
 	if c.sndClosed {
 		end--
 	}
@@ -68,7 +73,9 @@ func (c *Conn) wantConsistent(t require.TestingT) {
 	}
 	require.GreaterOrEqual(t, c.rcvUnread, int32(0))
 	require.Positive(t, c.window.Cwnd+1)
-	flying := c.sndMax != c.sndUna && c.sndWnd != 0
+	c.wantScoreboard(t)
+	require.EqualValues(t, c.holds(), c.charged, "the host's memory is charged for what is held")
+	flying := c.sndNxt != c.sndUna && c.sndWnd != 0
 	if (flying || !c.state.synchronized()) && !c.turn.Queued {
 		require.True(t, c.timers.heap.Armed(), "%v: what is in flight has a timer", c.state)
 	}
@@ -76,4 +83,42 @@ func (c *Conn) wantConsistent(t require.TestingT) {
 		require.True(t, c.timers.heap.Armed(), "%v: what waits to be sent has a timer", c.state)
 	}
 	require.False(t, c.wantsTurn() && !c.turn.Queued, "what can be sent stands in line")
+}
+
+// holds is how many octets the connection holds.
+func (c *Conn) holds() int {
+	n := c.sndQ.Len() + int(c.rcvUnread)
+	if c.rcvOoo != nil {
+		n += c.rcvOoo.Octets()
+	}
+	return n
+}
+
+// wantScoreboard checks that the scoreboard has each octet in flight once, and that its sums are right.
+func (c *Conn) wantScoreboard(t require.TestingT) {
+	f := c.flight
+	if f == nil {
+		require.True(t, c.sndUna == c.sndNxt || !c.state.synchronized(), "what is in flight is on the scoreboard")
+		return
+	}
+	sacked, lost, next := 0, 0, c.sndUna
+	for _, r := range f.sent.all() {
+		require.Equal(t, next, r.seq, "the ranges follow each other")
+		require.True(t, before(r.seq, r.end), "no range is empty")
+		require.False(t, r.is(sentSacked) && r.is(sentLost), "what has arrived is not lost")
+		next = r.end
+		if r.is(sentSacked) {
+			sacked += r.len()
+		}
+		if r.is(sentLost) {
+			lost += r.len()
+		}
+		if r.is(sentAgain) && !r.is(sentSacked) {
+			require.True(t, f.sent.resends && !before(f.sent.resentTo, r.end))
+		}
+	}
+	require.Equal(t, next, c.sndNxt, "the scoreboard ends where what was sent does")
+	require.Equal(t, sacked, f.sent.sacked)
+	require.Equal(t, lost, f.sent.lost)
+	require.LessOrEqual(t, len(f.sent.all()), maxSentRanges)
 }

@@ -22,8 +22,10 @@ type Listener struct {
 	addr     netip.AddrPort
 	backlog  int
 	halfOpen int
+	young    int     // of halfOpen, those whose SYN|ACK no timer has repeated
 	accepted []*Conn // the accept queue
 	closed   bool
+	fastOpen pendingFastOpens
 }
 
 // ListenConfig says what to listen on.
@@ -57,7 +59,8 @@ func listenKeyOf(addr netip.AddrPort, link int32) listenKey {
 	return listenKey{addr.Addr().As16(), addr.Addr().Is4(), addr.Port(), link}
 }
 
-// Listen begins to listen. The errors are ip.ErrAddressNotAvailable, ip.ErrAddressInUse, ErrNoPorts, and what is wrong with Options.
+// Listen begins to listen. The errors are ip.ErrAddressNotAvailable, ip.ErrAddressInUse, ErrNoPorts, ErrTooManyListeners, and
+// what is wrong with Options.
 func (h *Host) Listen(cfg ListenConfig) (*Listener, error) {
 	if !cfg.Local.Addr().IsValid() {
 		return nil, fmt.Errorf("local address %v: %w", cfg.Local, ip.ErrInvalid)
@@ -71,6 +74,9 @@ func (h *Host) Listen(cfg ListenConfig) (*Listener, error) {
 	options, err := h.optionsFor(cfg.Options)
 	if err != nil {
 		return nil, err
+	}
+	if h.listening >= h.config.Limits.Listeners {
+		return nil, ErrTooManyListeners
 	}
 	l := &Listener{host: h, owner: cfg.Owner, options: options, addr: cfg.Local, backlog: h.config.Limits.Backlog}
 	if cfg.Backlog != 0 {
@@ -94,6 +100,7 @@ func (h *Host) Listen(cfg ListenConfig) (*Listener, error) {
 	for _, k := range l.keys {
 		h.listeners[k] = l
 	}
+	h.listening++
 	return l, nil
 }
 
@@ -162,6 +169,7 @@ func (l *Listener) Close(now time.Time) {
 		return
 	}
 	l.closed = true
+	l.host.listening--
 	for _, k := range l.keys {
 		delete(l.host.listeners, k)
 	}
@@ -188,24 +196,63 @@ func (l *Listener) segment(now int64, s *segment) {
 	case s.has(wire.TCPRst):
 		l.host.ignoreReset(s)
 	case s.has(wire.TCPAck):
-		l.host.refuseNew(now, s)
+		if !l.takeCookie(now, s) {
+			l.host.refuseNew(now, s)
+		}
 	case !s.has(wire.TCPSyn):
 		l.host.dropped(&l.host.counters.InNoAck, s.packet, "no ACK")
+	default:
+		l.syn(now, s)
+	}
+}
+
+// syn answers a SYN, if there is room for another connection.
+func (l *Listener) syn(now int64, s *segment) {
+	h := l.host
+	switch {
+	case l.full(s):
+	case h.config.SYNCookies == CookiesAlways, h.config.SYNCookies == CookiesWhenFull && l.synQueueFull():
+		l.sendCookie(now, s)
 	case l.admits(s):
 		l.open(now, s, 0)
 	}
 }
 
-// admits reports whether there is room for another connection; if not, a SYN is counted as dropped.
+// admits reports whether there is room for another half-open connection; if not, a SYN is counted as dropped.
 func (l *Listener) admits(s *segment) bool {
-	h := l.host
-	if len(l.accepted) >= l.backlog {
-		h.dropped(&h.counters.AcceptQueueFull, s.packet, "accept queue full")
+	if l.full(s) {
 		return false
 	}
-	if l.halfOpen >= l.backlog || h.halfOpen >= h.config.Limits.HalfOpen {
-		h.dropped(&h.counters.SynQueueFull, s.packet, "SYN queue full")
+	if l.synQueueFull() {
+		l.host.dropped(&l.host.counters.SynQueueFull, s.packet, "SYN queue full")
 		return false
 	}
 	return true
+}
+
+// full reports whether the accept queue is; if so, a segment is counted as dropped.
+func (l *Listener) full(s *segment) bool {
+	if len(l.accepted) < l.backlog {
+		return false
+	}
+	l.host.dropped(&l.host.counters.AcceptQueueFull, s.packet, "accept queue full")
+	return true
+}
+
+func (l *Listener) synQueueFull() bool {
+	return l.halfOpen >= l.backlog || l.host.halfOpen >= l.host.config.Limits.HalfOpen
+}
+
+// synRetries is how often a SYN|ACK is repeated. While the SYN queue is more than half full it is fewer times, though twice at
+// least: so that half of what is there is young, which is to say was never repeated. Whoever means to connect has mostly answered
+// by then. Linux does it in this way.
+func (l *Listener) synRetries() int {
+	most := l.host.config.SYNRetries
+	if 2*l.halfOpen <= l.backlog && 2*l.host.halfOpen <= l.host.config.Limits.HalfOpen {
+		return most
+	}
+	for share := 2 * l.young; most > 2 && l.halfOpen >= share; share *= 2 {
+		most--
+	}
+	return most
 }

@@ -47,6 +47,40 @@ var conversations = []struct {
 		w.read(server, 5000)
 		w.closeBoth(client, server)
 	}},
+	{"data travels in the SYN, and the answer before the handshake is complete", func(w *world) {
+		address := netip.MustParseAddrPort("192.0.2.2:80")
+		l, err := w.hosts[1].Listen(ListenConfig{Local: address, Options: &Options{FastOpen: true}})
+		require.NoError(w.t, err)
+		i := newID(netip.AddrPortFrom(localHost, 0), address, 0)
+		granted := newID(address, netip.AddrPortFrom(localHost, 0), 0)
+		w.hosts[0].servers.learn(fastOpenKeyOf(&i), w.hosts[1].fastOpen.cookie(&granted, 0), 1460)
+		data := make([]byte, 2000)
+		for n := range data {
+			data[n] = byte(n)
+		}
+		client, err := w.hosts[0].Dial(w.time(), DialConfig{Remote: address, Options: &Options{FastOpen: true}, Data: data})
+		require.NoError(w.t, err)
+		var server *Conn
+		w.until("it is accepted", func() bool { server = l.Accept(); return server != nil })
+		w.write(server, 3000)
+		w.until("all has arrived", func() bool { return client.Received() == 3000 && server.Received() == 2000 })
+		w.read(client, 3000)
+		w.read(server, 2000)
+		w.closeBoth(client, server)
+	}},
+	{"a SYN cookie opens it", func(w *world) {
+		w.hosts[1].config.SYNCookies = CookiesAlways
+		address := netip.MustParseAddrPort("192.0.2.2:80")
+		l, err := w.hosts[1].Listen(ListenConfig{Local: address})
+		require.NoError(w.t, err)
+		client, err := w.hosts[0].Dial(w.time(), DialConfig{Remote: address, Data: make([]byte, 1000)})
+		require.NoError(w.t, err)
+		var server *Conn
+		w.until("it is accepted", func() bool { server = l.Accept(); return server != nil })
+		w.transfer(server, client, 3000)
+		w.until("all has arrived", func() bool { return server.Received() == 1000 })
+		w.closeBoth(client, server)
+	}},
 	{"through buffers of 700 octets", func(w *world) {
 		client, server := w.connect(&Options{ReceiveBuffer: 700, SendBuffer: 700, Nagle: true})
 		w.transfer(client, server, 3000)

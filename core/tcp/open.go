@@ -3,11 +3,11 @@ package tcp
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
 	"net/netip"
 	"time"
 
 	"github.com/smolnet/smolnet/core/ip"
+	"github.com/smolnet/smolnet/core/storage"
 	"github.com/smolnet/smolnet/core/wire"
 )
 
@@ -23,11 +23,15 @@ type DialConfig struct {
 	Options *Options
 	// Owner is told when the connection is established, or has failed.
 	Owner ip.Owner
+	// Data is what to send first, at most as much as the send buffer may hold; it is copied. With Options.FastOpen and a cookie
+	// of the peer's, what fits goes with the SYN; it may then arrive twice. The rest, or all, follows once the connection is
+	// established.
+	Data []byte
 }
 
 // Dial begins a connection and returns it in SYN-SENT. The errors are ip.ErrInvalid for an unusable Remote,
-// ip.ErrNetworkUnreachable, ip.ErrAddressNotAvailable, ip.ErrAddressInUse, ErrNoPorts, ErrTooManyConnections, and what is wrong with
-// Options.
+// ip.ErrNetworkUnreachable, ip.ErrAddressNotAvailable, ip.ErrAddressInUse, ErrNoPorts, ErrTooManyConnections, and what is wrong
+// with Options or Data.
 func (h *Host) Dial(now time.Time, cfg DialConfig) (*Conn, error) {
 	t := h.since(now)
 	remote := netip.AddrPortFrom(cfg.Remote.Addr().Unmap(), cfg.Remote.Port())
@@ -44,6 +48,9 @@ func (h *Host) Dial(now time.Time, cfg DialConfig) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, most := h.sendBuffer(options, 0); len(cfg.Data) > most {
+		return nil, fmt.Errorf("data of %d octets for a send buffer of %d: %w", len(cfg.Data), most, ip.ErrInvalid)
+	}
 	src := cfg.Local.Addr().Unmap()
 	if src.IsUnspecified() {
 		src = netip.Addr{}
@@ -57,18 +64,29 @@ func (h *Host) Dial(now time.Time, cfg DialConfig) (*Conn, error) {
 		link = path.Link()
 	}
 	i := newID(netip.AddrPortFrom(src, cfg.Local.Port()), remote, link)
+	var old *timeWait
 	if i.localPort == 0 {
-		if err := h.chooseLocalPort(&i); err != nil {
-			return nil, err
-		}
-	} else if h.table.lookup(&i) != nil || h.listener(netip.AddrPortFrom(src, i.localPort), link) != nil {
-		return nil, ip.ErrAddressInUse
+		old, err = h.chooseLocalPort(t, &i)
+	} else {
+		old, err = h.claimLocalPort(t, &i)
+	}
+	if err != nil {
+		return nil, err
+	}
+	iss := h.isn(t, &i)
+	if old != nil {
+		iss = latest(iss, old.leastISS())
+		h.counters.TimeWaitReused++
+		old.forget()
 	}
 
 	c := h.newConn(i, path, options)
 	c.owner = cfg.Owner
-	c.start(t, h.isn(t, &i))
+	c.start(t, iss)
+	c.queue(cfg.Data)
 	c.enter(SynSent)
+	c.charge()
+	c.requestFastOpen(t)
 	h.event(c, "opened")
 	h.counters.ActiveOpens++
 	c.pending = pendingSYN
@@ -91,26 +109,73 @@ func (h *Host) optionsFor(o *Options) (*Options, error) {
 	return &filled, nil
 }
 
+// queue has data be sent before anything else.
+func (c *Conn) queue(data []byte) {
+	if len(data) == 0 {
+		return
+	}
+	var f storage.Fill
+	c.sndQ.Reserve(&f, len(data))
+	f.Write(data)
+	c.sndQ.Commit(&f)
+}
+
 // chooseLocalPort fills in a port that is not in use with this peer, from a random one upwards: the "Simple Port Randomization
-// Algorithm".
+// Algorithm". Where few are free it is that of a connection in TIME-WAIT, which is returned, and is to be forgotten.
 // https://www.rfc-editor.org/rfc/rfc6056.html#section-3.3.1
-func (h *Host) chooseLocalPort(i *id) error {
+func (h *Host) chooseLocalPort(now int64, i *id) (old *timeWait, err error) {
+	beyond := 0
 	port, err := h.choosePort(func(port uint16) bool {
 		i.localPort = port
 		if i.remotePort == port && i.remote == i.local {
 			return false // it would connect to itself, by simultaneous open
 		}
-		return h.table.lookup(i) == nil && h.listener(netip.AddrPortFrom(i.localAddr(), port), i.link) == nil
+		if old != nil {
+			beyond++
+		}
+		found, err := h.claimLocalPort(now, i)
+		switch {
+		case err != nil:
+		case found == nil:
+			old = nil
+			return true
+		case old == nil:
+			old = found
+		}
+		return beyond >= portsBeyondTimeWait
 	})
+	if old != nil {
+		port, err = old.id.localPort, nil
+	}
 	i.localPort = port
-	return err
+	return old, err
+}
+
+// portsBeyondTimeWait is how many ports are looked at for a free one after the first that would be taken from TIME-WAIT: to look at
+// all would take long, just when many connections are made.
+const portsBeyondTimeWait = 64
+
+// claimLocalPort reports whether i may be used for a new connection: whether it is free, or that of a connection in TIME-WAIT
+// that may give way to it and is returned. The error is ip.ErrAddressInUse.
+func (h *Host) claimLocalPort(now int64, i *id) (*timeWait, error) {
+	if h.listener(i.localAddrPort(), i.link) != nil {
+		return nil, ip.ErrAddressInUse
+	}
+	e := h.table.lookup(i)
+	if e == nil {
+		return nil, nil
+	}
+	if w, ok := e.occupant.(*timeWait); ok && w.reusable(now) {
+		return w, nil
+	}
+	return nil, ip.ErrAddressInUse
 }
 
 // choosePort returns an ephemeral port that is free.
 func (h *Host) choosePort(free func(uint16) bool) (uint16, error) {
 	var b [4]byte
-	if _, err := io.ReadFull(h.config.Rand, b[:]); err != nil {
-		return 0, fmt.Errorf("tcp: reading random octets: %w", err)
+	if err := h.random(b[:]); err != nil {
+		return 0, err
 	}
 	first, count := uint32(h.config.FirstPort), uint32(h.config.LastPort)-uint32(h.config.FirstPort)+1
 	offset := binary.BigEndian.Uint32(b[:]) % count
@@ -125,10 +190,11 @@ func (h *Host) choosePort(free func(uint16) bool) (uint16, error) {
 // start sets the sequence spaces before the first segment.
 func (c *Conn) start(now int64, iss uint32) {
 	c.iss = iss
-	c.sndUna, c.sndNxt, c.sndMax = iss, iss, iss
+	c.sndUna, c.sndNxt = iss, iss
 	c.sndBase = iss + 1
-	c.recovery.start(iss)
-	c.rcvShift = windowScale(c.options.ReceiveBuffer)
+	c.recover = iss
+	c.ts.offset = c.host.tsOffset(&c.id)
+	c.rcvShift = windowScale(c.largestWindow())
 	c.sndMSS = defaultMSS(c.id.is4())
 	c.timers.lastReceived = now
 	c.timers.lastSent = now
@@ -173,18 +239,24 @@ func ownMSS(path ip.Path, is4 bool, o *Options) uint16 {
 }
 
 // synOptions are the options of a SYN: those of an offer, or of an answer to peer's.
-func synOptions(mss uint16, shift uint8, peer *wire.TCPOptions) wire.TCPOptions {
-	return wire.TCPOptions{
+func (o *Options) synOptions(mss uint16, shift uint8, tsVal uint32, peer *wire.TCPOptions) wire.TCPOptions {
+	s := wire.TCPOptions{
 		MSS: mss, HasMSS: true,
 		// "If a Window Scale option was received in the initial <SYN> segment, then this option MAY be sent in the <SYN,ACK>
 		// segment."
 		// https://www.rfc-editor.org/rfc/rfc7323.html#section-2.2
 		HasWindowScale: peer == nil || peer.HasWindowScale, WindowScale: shift,
+		SACKPermitted: !o.NoSACK && (peer == nil || peer.SACKPermitted),
+		HasTimestamps: !o.NoTimestamps && (peer == nil || peer.HasTimestamps), TSVal: tsVal,
 	}
+	if peer != nil {
+		s.TSEcr = peer.TSVal
+	}
+	return s
 }
 
 // negotiated takes over what the peer's SYN has offered.
-func (c *Conn) negotiated(o *wire.TCPOptions) {
+func (c *Conn) negotiated(now int64, o *wire.TCPOptions) {
 	mss := int(defaultMSS(c.id.is4()))
 	if o.HasMSS && o.MSS != 0 {
 		mss = max(int(o.MSS), minMSS)
@@ -197,6 +269,14 @@ func (c *Conn) negotiated(o *wire.TCPOptions) {
 		c.sndShift = min(o.WindowScale, 14)
 	} else {
 		c.sndShift, c.rcvShift = 0, 0
+	}
+	c.sackOK = o.SACKPermitted && !c.options.NoSACK
+	if o.HasTimestamps && !c.options.NoTimestamps {
+		c.ts.start(now, o)
+		// The MSS counts no options: "the sender MUST reduce the TCP data length to account for any IP or TCP options that it is
+		// including in the packets that it sends."
+		// https://www.rfc-editor.org/rfc/rfc6691.html#section-2
+		c.sndMSS -= timestampsLen
 	}
 	c.rcvMSS = min(ownMSS(c.path, c.id.is4(), c.options), defaultMSS(c.id.is4())) // until larger ones arrive
 	c.congestion.Start(&c.window, c.initialWindow())
@@ -212,19 +292,39 @@ func (c *Conn) initialWindow() int {
 }
 
 // receivedSYN starts the receive sequence space from the peer's SYN.
-func (c *Conn) receivedSYN(s *segment) {
+func (c *Conn) receivedSYN(now int64, s *segment) {
 	c.irs = s.seq
 	c.rcvNxt = s.seq + 1
 	c.rcvAcked = c.rcvNxt
-	c.negotiated(&s.options)
+	c.negotiated(now, &s.options)
 	c.setSendWindow(s)
-	c.rcvEdge = c.rcvNxt + uint32(min(c.options.ReceiveBuffer, 65535))
+	c.rcvEdge = c.rcvNxt + uint32(min(int(c.rcvBuffer), 65535))
+}
+
+// synAcked moves SND.UNA over the SYN, and measures the round trip that it took.
+func (c *Conn) synAcked(now int64, s *segment) {
+	sample := int64(0)
+	if c.timers.retries == 0 {
+		sample = max(now-c.timers.lastSent, 1)
+	} else if c.ts.on && s.options.HasTimestamps && s.options.TSEcr != 0 {
+		sample = int64(max(distance(s.options.TSEcr, c.ts.val(now)), 1)) * tsTick
+	}
+	c.firstRTT(sample)
+	c.host.acking = acknowledgment{}
+	c.newlyAcked(now, c.iss+1, &c.host.acking)
+}
+
+// firstRTT takes the handshake's round trip, if it was measured.
+func (c *Conn) firstRTT(sample int64) {
+	if sample > 0 && c.sampleRTT(sample, c.sndUna) {
+		c.host.counters.RTT.add(nanoseconds(sample))
+	}
 }
 
 // handshakeTook has data begin cautiously after a SYN, or SYN|ACK, had to be repeated.
 func (c *Conn) handshakeTook(retries uint8) {
 	c.timers.backoff = 0
-	if retries > 0 && c.rtt.min == 0 {
+	if retries > 0 && c.rtt.srtt == 0 {
 		c.rtt.rto = max(c.rtt.rto, rtoAfterSYNTimeout)
 	}
 	if retries > 1 {
@@ -244,6 +344,7 @@ const rtoAfterSYNTimeout = 3e9
 // established completes the handshake. synRetries is how often the SYN was repeated.
 func (c *Conn) established(synRetries uint8) {
 	c.handshakeTook(synRetries)
+	c.quick = c.host.quickACKs()
 	c.setState(Established)
 	c.host.event(c, "established")
 	if c.sndClosed {

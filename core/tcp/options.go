@@ -11,12 +11,13 @@ import (
 
 // Options are what can be chosen for one connection, or for all that a listener accepts. A zero field stands for its default.
 type Options struct {
-	// ReceiveBuffer is how many octets may wait to be read, and so the largest window that is offered; 64 to 1 GiB,
-	// default 1 MiB. Memory is taken as data arrives, not before. It must be chosen before the handshake, since the window scale
-	// is made from it; later it can only be changed below what the scale allows.
+	// ReceiveBuffer is how many octets may wait to be read, and so the largest window that is offered; 64 to 1 GiB. Default: as
+	// many as the rate at which data arrives and is read calls for, from 128 KiB up to Limits.ReceiveBuffer, and back when the
+	// connection is idle. Memory is taken as data arrives, not before. The window scale is made from it in the handshake: later it
+	// can only be changed below what the scale allows.
 	ReceiveBuffer int
-	// SendBuffer is how many octets may wait to be acknowledged; 64 to 1 GiB, default 1 MiB. Memory is taken as data is
-	// written.
+	// SendBuffer is how many octets may wait to be acknowledged; 64 to 1 GiB. Default: twice the congestion window, from 128 KiB up
+	// to Limits.SendBuffer. Memory is taken as data is written.
 	SendBuffer int
 	// Nagle delays small segments while others are on their way (RFC 9293, section 3.7.4). Default off, as package net
 	// has it.
@@ -33,8 +34,16 @@ type Options struct {
 	HopLimit uint8
 	// TrafficClass is IPv6's traffic class and IPv4's TOS; its two low bits, which are ECN's, must be zero. Default 0.
 	TrafficClass uint8
-	// Congestion names the congestion control: "reno" (the default) or "none".
+	// Congestion names the congestion control: "cubic" (the default), "bbr", "reno" or "none".
 	Congestion string
+	// ECN says whether routers may mark this connection's packets instead of dropping them (RFC 3168). Default ECNAccept.
+	ECN ECN
+	// FastOpen lets data travel in the SYN (RFC 7413): a listener grants and takes cookies, and a dialer asks for one and then
+	// uses it. Default off: such data may arrive twice.
+	FastOpen bool
+	// NoSACK and NoTimestamps leave out what is otherwise offered and accepted: selective acknowledgments (RFC 2018), with
+	// which go RACK and the tail loss probe, and timestamps (RFC 7323).
+	NoSACK, NoTimestamps bool
 	// MaxSegment bounds the payload of the segments sent and, by the MSS option, of those received; 0: the path's MTU
 	// does. At least 48.
 	MaxSegment int
@@ -79,8 +88,12 @@ func (o Options) withDefaults(d *Options) (Options, error) {
 	fill(&o.HopLimit, d.HopLimit)
 	fill(&o.TrafficClass, d.TrafficClass)
 	fill(&o.Congestion, d.Congestion)
+	fill(&o.ECN, d.ECN)
 	fill(&o.MaxSegment, d.MaxSegment)
 	o.Nagle = o.Nagle || d.Nagle
+	o.FastOpen = o.FastOpen || d.FastOpen
+	o.NoSACK = o.NoSACK || d.NoSACK
+	o.NoTimestamps = o.NoTimestamps || d.NoTimestamps
 	if o.KeepAlive == (KeepAlive{}) {
 		o.KeepAlive = d.KeepAlive
 	}
@@ -96,11 +109,10 @@ func fill[T comparable](field *T, value T) {
 }
 
 var defaultOptions = Options{
-	ReceiveBuffer: 1 << 20,
-	SendBuffer:    1 << 20,
-	DelayedACK:    40 * time.Millisecond,
-	HopLimit:      64,
-	Congestion:    "reno",
+	DelayedACK: 40 * time.Millisecond,
+	HopLimit:   64,
+	Congestion: "cubic",
+	ECN:        ECNAccept,
 }
 
 // validate returns an error that wraps ip.ErrInvalid and names what is wrong.
@@ -109,7 +121,7 @@ func (o *Options) validate() error {
 		name  string
 		value int
 	}{{"ReceiveBuffer", o.ReceiveBuffer}, {"SendBuffer", o.SendBuffer}} {
-		if b.value < minBuffer || b.value > maxBuffer {
+		if b.value != 0 && b.value < minBuffer || b.value > maxBuffer {
 			return fmt.Errorf("tcp: %s is %d, not between %d and %d octets: %w", b.name, b.value, minBuffer, maxBuffer, ip.ErrInvalid)
 		}
 	}
@@ -132,7 +144,10 @@ func (o *Options) validate() error {
 	} else if k.Count > math.MaxUint8 {
 		return fmt.Errorf("tcp: KeepAlive.Count is %d, more than %d: %w", k.Count, math.MaxUint8, ip.ErrInvalid)
 	}
-	if _, ok := congestion.ByName(o.Congestion); !ok {
+	if o.ECN > ECNOff {
+		return fmt.Errorf("tcp: ECN is %d, which has no meaning: %w", o.ECN, ip.ErrInvalid)
+	}
+	if congestion.ByName(o.Congestion) == nil {
 		return fmt.Errorf("tcp: unknown congestion control %q: %w", o.Congestion, ip.ErrInvalid)
 	}
 	return nil

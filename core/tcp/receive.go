@@ -16,6 +16,7 @@ func (c *Conn) segment(now int64, s *segment) {
 	if c.state == Closed || c.state == TimeWait {
 		return
 	}
+	c.charge()
 	c.ready()
 	c.setTimers(now)
 }
@@ -23,7 +24,7 @@ func (c *Conn) segment(now int64, s *segment) {
 // segmentSynSent is "SYN-SENT STATE".
 // https://www.rfc-editor.org/rfc/rfc9293.html#section-3.10.7.3
 func (c *Conn) segmentSynSent(now int64, s *segment) {
-	acceptable := s.has(wire.TCPAck) && !beforeEq(s.ack, c.iss) && beforeEq(s.ack, c.sndMax)
+	acceptable := s.has(wire.TCPAck) && !beforeEq(s.ack, c.iss) && beforeEq(s.ack, c.sndNxt+c.dataInSYN())
 	if s.has(wire.TCPAck) && !acceptable {
 		// "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset (unless the RST bit is set, if so drop the segment and return)"
 		c.host.refuse(now, s)
@@ -44,19 +45,21 @@ func (c *Conn) segmentSynSent(now int64, s *segment) {
 		c.host.dropped(&c.host.counters.InNoSyn, s.packet, "before the peer's SYN")
 		return
 	}
-	c.receivedSYN(s)
+	c.receivedSYN(now, s)
+	c.agreeECN(s)
 	s.trimFront(c.rcvNxt)
 	if !acceptable {
 		// "Otherwise, enter SYN-RECEIVED, form a SYN,ACK segment <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK> and send it."
 		// Data in this segment is not acknowledged, so the peer repeats it.
 		c.setState(SynReceived)
-		c.sndNxt = c.iss
+		c.own().fastOpen = nil // not with both sides opening: the data follows
 		c.pending |= pendingSYN
 		return
 	}
 	c.pending &^= pendingSYN
 	retries := c.timers.retries
-	c.newlyAcked(now, s.ack)
+	c.synAcked(now, s)
+	c.fastOpenAcked(now, s)
 	c.alive(now)
 	c.established(retries)
 	c.pending |= pendingACK
@@ -67,7 +70,7 @@ func (c *Conn) segmentSynSent(now int64, s *segment) {
 // segmentSynchronized is "OTHER STATES".
 // https://www.rfc-editor.org/rfc/rfc9293.html#section-3.10.7.4
 func (c *Conn) segmentSynchronized(now int64, s *segment) {
-	if !c.inWindow(now, s) {
+	if c.openedFast() && c.synAgain(now, s) || c.ts.on && !c.timely(now, s) || !c.inWindow(now, s) {
 		return
 	}
 	if s.has(wire.TCPRst) {
@@ -88,19 +91,51 @@ func (c *Conn) segmentSynchronized(now int64, s *segment) {
 		c.host.dropped(&c.host.counters.InNoAck, s.packet, "no ACK")
 		return
 	}
-	if c.state == SynReceived {
-		if beforeEq(s.ack, c.iss) || before(c.sndMax, s.ack) {
+	if c.state == SynReceived || c.openedFast() {
+		if beforeEq(s.ack, c.iss) || before(c.sndNxt, s.ack) {
 			if !before(s.origin, c.rcvNxt) {
 				c.host.refuse(now, s)
 			} // else it is old, and an acknowledgment says so
 			return
 		}
-		c.established(c.timers.retries)
+		if c.openedFast() {
+			c.completeFastOpen(now, s)
+		} else {
+			retries := c.timers.retries
+			c.synAcked(now, s)
+			c.established(retries)
+		}
 	}
+	c.resumed(now, s)
 	if !c.acknowledge(now, s) || c.state == Closed || c.state == TimeWait {
 		return
 	}
 	c.payload(now, s)
+}
+
+// timely reports whether a segment on a connection with timestamps is to be looked at: PAWS, the protection against wrapped
+// sequence numbers.
+// https://www.rfc-editor.org/rfc/rfc7323.html#section-5.3
+func (c *Conn) timely(now int64, s *segment) bool {
+	switch {
+	case s.has(wire.TCPRst):
+		return true
+	case !s.options.HasTimestamps:
+		// "If a non-<RST> segment is received without a TSopt, a TCP SHOULD silently drop the segment."
+		// https://www.rfc-editor.org/rfc/rfc7323.html#section-3.2
+		c.host.dropped(&c.host.counters.TimestampMissing, s.packet, "no timestamp")
+		return false
+	case c.ts.old(now, s.options.TSVal):
+		// "Send an acknowledgment in reply as specified in [RFC0793], page 69, and drop the segment."
+		c.host.dropped(&c.host.counters.TimestampOld, s.packet, "old timestamp")
+		if s.spans() > 0 {
+			c.pending |= pendingACK
+		} else {
+			c.challenge(now)
+		}
+		return false
+	}
+	return true
 }
 
 // inWindow trims the segment to the receive window and reports whether it is to be looked at any further. What lies before
@@ -115,7 +150,7 @@ func (c *Conn) inWindow(now int64, s *segment) bool {
 		if s.has(wire.TCPSyn) && s.seq != c.irs {
 			return true // not our peer's SYN again: challenged by the caller
 		}
-		if old-int(s.spans()) > c.options.ReceiveBuffer+1 {
+		if old-int(s.spans()) > c.largestWindow()+1 {
 			// Older than anything this side could have offered a window for: not even its acknowledgment is credible.
 			return c.unacceptable(now, s)
 		}
@@ -125,6 +160,9 @@ func (c *Conn) inWindow(now int64, s *segment) bool {
 		// A keep-alive probe is such a segment: SND.NXT-1 and no data.
 		if s.spans() > 0 {
 			c.pending |= pendingACK
+			if s.length > 0 {
+				c.arrivedTwice(s.seq, earliest(s.seq+uint32(s.length), c.rcvNxt))
+			}
 			s.trimFront(c.rcvNxt)
 		} else {
 			c.challenge(now)
@@ -171,6 +209,7 @@ func (c *Conn) reset(now int64, s *segment) {
 		return
 	}
 	c.host.counters.InRsts++
+	c.resetFastOpen(now)
 	switch c.state {
 	case SynReceived:
 		c.fail(ip.ErrConnectionRefused)
@@ -191,13 +230,17 @@ func (c *Conn) reset(now int64, s *segment) {
 // other connections (CVE-2016-5696); a limit per connection tells nothing.
 const challengeInterval = 500e6
 
+// challengeTime is now in units of 2^20 ns, about a millisecond, and never 0: four octets are enough, though after some seven
+// weeks without a challenge one that is due might be put off.
+func challengeTime(now int64) uint32 { return max(uint32(now>>20), 1) }
+
 // challenge sends an acknowledgment to find out whether the peer meant what came.
 func (c *Conn) challenge(now int64) {
-	if c.challengedAt != 0 && now-c.challengedAt < challengeInterval {
+	if c.challenged != 0 && challengeTime(now)-c.challenged < challengeTime(challengeInterval) {
 		c.host.counters.ChallengeLimited++
 		return
 	}
-	c.challengedAt = max(now, 1)
+	c.challenged = challengeTime(now)
 	c.host.counters.ChallengeAcks++
 	c.pending |= pendingACK
 }

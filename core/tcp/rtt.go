@@ -5,43 +5,26 @@ type rtt struct {
 	srtt, rttvar int64
 	rto          int64 // without backoff
 	min          int64 // the smallest sample; 0: none yet
-
-	// One segment at a time is measured: sentAt is when it left, 0 if none is under way, and seq what acknowledges it.
-	sentAt int64
-	seq    uint32
 }
 
-// sent notes that an octet before seq has left for the first time.
-func (r *rtt) sent(now int64, seq uint32) {
-	if r.sentAt == 0 {
-		// 0 means none, so that a segment that leaves at the epoch itself is taken to have left just after it.
-		r.sentAt, r.seq = max(now, 1), seq
+// least learns of a round trip that may be the shortest.
+func (r *rtt) least(d int64) {
+	if r.min == 0 || d < r.min {
+		r.min = d
 	}
 }
 
-// cancel forgets the measurement under way.
+// sample takes a measured round trip.
 //
-// "RTT samples MUST NOT be made using segments that were retransmitted"
+// "RTT samples MUST NOT be made using segments that were retransmitted (and thus for which it is ambiguous whether the reply was
+// for the first instance of the packet or a later instance)." The caller sees to that.
 // https://www.rfc-editor.org/rfc/rfc6298.html#section-3
-func (r *rtt) cancel() { r.sentAt = 0 }
-
-// acked learns that everything before ack has arrived, and returns what was measured if that ended a measurement, or 0.
-func (r *rtt) acked(now int64, ack uint32, minRTO, maxRTO int64) (sample int64) {
-	if r.sentAt == 0 || before(ack, r.seq) {
-		return 0
-	}
-	sample = max(now-r.sentAt, 1)
-	r.sample(sample, minRTO, maxRTO)
-	r.sentAt = 0
-	return sample
-}
-
 func (r *rtt) sample(d, minRTO, maxRTO int64) {
-	if r.min == 0 {
+	r.least(d)
+	if r.srtt == 0 {
 		// "SRTT <- R, RTTVAR <- R/2"
 		// https://www.rfc-editor.org/rfc/rfc6298.html#section-2
 		r.srtt, r.rttvar = d, d/2
-		r.min = d
 	} else {
 		// "RTTVAR <- (1 - beta) * RTTVAR + beta * |SRTT - R'|, SRTT <- (1 - alpha) * SRTT + alpha * R'", alpha being 1/8
 		// and beta 1/4.
@@ -52,7 +35,6 @@ func (r *rtt) sample(d, minRTO, maxRTO int64) {
 		}
 		r.rttvar += (off - r.rttvar) / 4
 		r.srtt += (d - r.srtt) / 8
-		r.min = min(r.min, d)
 	}
 	// "Whenever RTO is computed, if it is less than 1 second, then the RTO SHOULD be rounded up to 1 second."
 	// https://www.rfc-editor.org/rfc/rfc6298.html#section-2

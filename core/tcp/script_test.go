@@ -43,6 +43,16 @@ type seg struct {
 	len      int // instead of data: so many octets of a pattern
 	mss, ws  int
 	noWS     bool
+
+	// Options, compared only if they are set; no… says that there is no such option. The host's timestamps are relative to its clock's
+	// start: milliseconds since the epoch, without the connection's offset.
+	sackOK, noSACK bool
+	tsval, tsecr   uint32
+	ts, noTS       bool        // ts: the option is there, whatever it holds
+	sack           [][2]uint32 // relative to the initial sequence number of who sent what they are about
+	tfo            string      // a Fast Open cookie
+	tfoRequest     bool        // the Fast Open option without a cookie
+	noTFO          bool
 }
 
 func (s seg) octets() string {
@@ -77,7 +87,10 @@ func newScript(t *testing.T, configure ...func(*Config)) *script {
 		owner: &recorder{},
 	}
 	s.net = &fakeNetwork{mtu: 1500}
-	config := Config{Network: s.net, Epoch: epoch, Rand: rand.NewChaCha8([32]byte{})}
+	config := Config{
+		Network: s.net, Epoch: epoch, Rand: rand.NewChaCha8([32]byte{}), QuickACKs: -1,
+		Options: Options{ReceiveBuffer: 1 << 20, SendBuffer: 1 << 20, Congestion: "reno"},
+	}
 	for _, f := range configure {
 		f(&config)
 	}
@@ -134,8 +147,13 @@ func (s *script) dialed(options *Options) *Conn {
 
 func (s *script) dial(options *Options) *Conn {
 	s.t.Helper()
+	return s.dialData(options, "")
+}
+
+func (s *script) dialData(options *Options, data string) *Conn {
+	s.t.Helper()
 	c, err := s.host.Dial(s.now, DialConfig{
-		Local: netip.AddrPortFrom(localHost, 0), Remote: s.peer, Owner: s.owner, Options: options,
+		Local: netip.AddrPortFrom(localHost, 0), Remote: s.peer, Owner: s.owner, Options: options, Data: []byte(data),
 	})
 	require.NoError(s.t, err)
 	s.conn, s.local = c, c.LocalAddr()
@@ -172,6 +190,7 @@ func (s *script) packetIn(size int, sg seg) *packet.Packet {
 	if sg.ws != 0 {
 		r.Options.HasWindowScale, r.Options.WindowScale = true, uint8(sg.ws)
 	}
+	s.setOptions(&r.Options, sg)
 	r.Emit(p.Prepend(r.Len()))
 	p.IP = packet.IPInfo{Src: s.peer.Addr(), Dst: s.local.Addr(), Link: 2, Protocol: ip.ProtocolTCP, HopLimit: 64}
 	var sum wire.Sum
@@ -213,7 +232,79 @@ func (s *script) want(why string, want seg) {
 	if want.ws == 0 {
 		got.ws = 0
 	}
+	want, got = s.compareOptions(why, want, got)
 	require.Equal(s.t, want, got, why)
+}
+
+// setOptions fills in the options that the peer sends.
+func (s *script) setOptions(o *wire.TCPOptions, sg seg) {
+	o.SACKPermitted = sg.sackOK
+	if sg.ts || sg.tsval != 0 || sg.tsecr != 0 {
+		o.HasTimestamps, o.TSVal, o.TSEcr = true, sg.tsval, sg.tsecr
+		if strings.Contains(sg.flags, ".") {
+			o.TSEcr += s.tsOffset()
+		}
+	}
+	for _, block := range sg.sack {
+		o.SACK[o.NumSACK] = wire.SACKBlock{Left: s.iss + block[0], Right: s.iss + block[1]}
+		o.NumSACK++
+	}
+	if sg.tfo != "" || sg.tfoRequest {
+		o.FastOpen, _ = wire.NewFastOpenCookie([]byte(sg.tfo))
+		o.HasFastOpen = true
+	}
+}
+
+// readOptions fills in the options that the host has sent.
+func (s *script) readOptions(got *seg, o *wire.TCPOptions) {
+	got.sackOK = o.SACKPermitted
+	if o.HasTimestamps {
+		got.ts, got.tsval, got.tsecr = true, o.TSVal-s.tsOffset(), o.TSEcr
+	}
+	for _, block := range o.SACK[:o.NumSACK] {
+		got.sack = append(got.sack, [2]uint32{block.Left - s.irs, block.Right - s.irs})
+	}
+	if o.HasFastOpen {
+		got.tfo, got.tfoRequest = string(o.FastOpen.Bytes()), o.FastOpen.Len() == 0
+	}
+}
+
+// compareOptions checks the absence of what must not be there, and clears what want says nothing about.
+func (s *script) compareOptions(why string, want, got seg) (seg, seg) {
+	s.t.Helper()
+	require.False(s.t, want.noSACK && got.sackOK, "%s: SACK-permitted", why)
+	require.False(s.t, want.noTS && got.ts, "%s: timestamps", why)
+	require.False(s.t, want.noTFO && (got.tfo != "" || got.tfoRequest), "%s: Fast Open", why)
+	if want.ts || want.tsval != 0 || want.tsecr != 0 {
+		require.True(s.t, got.ts, "%s: no timestamps", why)
+	}
+	want.noSACK, want.noTS, want.noTFO = false, false, false
+	want.ts, got.ts = false, false
+	if !want.sackOK {
+		got.sackOK = false
+	}
+	if want.tsval == 0 {
+		got.tsval = 0
+	}
+	if want.tsecr == 0 {
+		got.tsecr = 0
+	}
+	if want.sack == nil {
+		got.sack = nil
+	}
+	if want.tfo == "" {
+		got.tfo = ""
+	}
+	if !want.tfoRequest {
+		got.tfoRequest = false
+	}
+	return want, got
+}
+
+// tsOffset is what the host adds to its timestamp clock on the script's connection.
+func (s *script) tsOffset() uint32 {
+	i := newID(s.local, s.peer, 0)
+	return s.host.tsOffset(&i)
 }
 
 // decode reads a segment that has left, and releases its packet.
@@ -246,6 +337,7 @@ func (s *script) decode(p *packet.Packet) (seg, []byte) {
 	if r.Options.HasWindowScale {
 		got.ws = int(r.Options.WindowScale)
 	}
+	s.readOptions(&got, &r.Options)
 	return got, t.Payload()
 }
 

@@ -265,13 +265,13 @@ func TestFastRetransmit(t *testing.T) {
 	}
 	s.recv(seg{flags: ".", seq: 1, ack: 1461, win: 65535})
 	s.want("three are a loss", seg{flags: ".", seq: 1461, ack: 1, len: 1460})
-	require.True(t, c.Info().Recovering)
+	require.Equal(t, RecoveryFast, c.Info().Recovery)
 	require.Equal(t, 9*1460/2, c.Info().Ssthresh)
 	s.recv(seg{flags: ".", seq: 1, ack: 4381, win: 65535})
 	s.want("a partial acknowledgment shows the next (NewReno)", seg{flags: ".", seq: 4381, ack: 1, len: 1460})
 	s.recv(seg{flags: ".", seq: 1, ack: 14601, win: 65535})
-	require.False(t, c.Info().Recovering)
-	require.Equal(t, 2*1460, c.Info().Cwnd, "nothing is in flight: RFC 6582, 3.2 (3)")
+	require.Equal(t, RecoveryNone, c.Info().Recovery)
+	require.Equal(t, 9*1460/2, c.Info().Cwnd, "RFC 9937: at the end of recovery the window is what it was to come down to")
 	s.wantIdle("all is repaired")
 	require.EqualValues(t, 1, s.host.Counters().FastRetransmits)
 }

@@ -17,3 +17,10 @@ func latest(a, b uint32) uint32 {
 
 // distance is how far b lies ahead of a; negative if it lies behind.
 func distance(a, b uint32) int { return int(int32(b - a)) }
+
+func earliest(a, b uint32) uint32 {
+	if before(b, a) {
+		return b
+	}
+	return a
+}

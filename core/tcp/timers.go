@@ -29,11 +29,16 @@ type connTimers struct {
 	lastSent     int64
 }
 
+// maxOverride is the most time for which data waits for a window to be worth a segment.
+const maxOverride = int64(time.Second)
+
 type timerKind uint8
 
 const (
 	timerNone timerKind = iota
 	timerRetransmit
+	timerProbe   // the tail is to be probed
+	timerReorder // what has not arrived by then is lost
 	timerPersist
 	timerKeepAlive
 )
@@ -54,27 +59,42 @@ func (c *Conn) setTimers(now int64) {
 		return
 	}
 	kind := c.timerNeeded()
-	if kind != t.kind {
+	if kind != t.kind && !(t.kind == timerReorder && (kind == timerRetransmit || kind == timerProbe)) {
 		t.kind = kind
 		switch kind {
 		case timerRetransmit:
 			// "Every time a packet containing data is sent (including a retransmission), if the timer is not running, start it
 			// running so that it will expire after RTO seconds"
 			// https://www.rfc-editor.org/rfc/rfc6298.html#section-5
-			if t.retries == 0 {
-				t.since = now
+			from := now
+			if c.flight != nil {
+				from = c.flight.restarted // it has run behind the timers that are to expire before it
+			} else if t.retries == 0 {
+				t.since = now // a SYN has left
 			}
-			t.at = c.patient(now + c.timeout())
+			t.at = c.patient(max(from+c.timeout(), now))
+		case timerProbe:
+			// "If Now() + PTO > TCP_RTO_expiration(): PTO = TCP_RTO_expiration() - Now()"
+			// https://www.rfc-editor.org/rfc/rfc8985.html#section-7.2
+			t.at = c.patient(max(min(now+c.probeTimeout(), c.flight.restarted+c.timeout()), now))
 		case timerPersist:
 			// "The transmitting host SHOULD send the first zero-window probe when a zero window has existed for the
 			// retransmission timeout period, and SHOULD increase exponentially the interval between successive probes."
 			// https://www.rfc-editor.org/rfc/rfc9293.html#section-3.8.6.1
 			t.at = now + c.timeout()
+			if c.sndWnd > 0 && t.backoff == 0 {
+				// Some would fit, and waits to be worth a segment: "The override timeout should be in the range 0.1 - 1.0 seconds."
+				// https://www.rfc-editor.org/rfc/rfc9293.html#section-3.8.6.2.1
+				t.at = min(t.at, now+maxOverride)
+			}
 		case timerKeepAlive:
 			t.at = t.lastReceived + int64(c.options.KeepAlive.Idle)
 		}
 	}
 	next := min(t.ackAt, t.endAt)
+	if c.flight != nil {
+		next = min(next, c.flight.paceAt)
+	}
 	if t.kind != timerNone {
 		next = min(next, t.at)
 	}
@@ -86,15 +106,19 @@ func (c *Conn) setTimers(now int64) {
 }
 
 func (c *Conn) timerNeeded() timerKind {
-	waiting := distance(c.sndNxt, c.sndBase)+c.sndQ.Len() > 0
 	switch {
-	case !c.state.synchronized():
+	case !c.state.synchronized() || c.openedFast():
 		return timerRetransmit
-	case c.sndNxt != c.sndUna, c.sndMax != c.sndUna && c.sndWnd != 0:
+	case c.inFlight() > 0:
+		if c.probes() {
+			return timerProbe
+		}
 		return timerRetransmit
-	case waiting && c.state.sends():
+	case c.flight != nil && (c.flight.sent.sacked > 0 || c.flight.dupOctets > 0) && c.flight.sent.lost == 0:
+		return timerRetransmit // all has arrived, says the peer, and yet it acknowledges no more: it may have thrown it away
+	case c.state.sends() && (c.unsent() > 0 || c.sndNxt != c.sndUna):
 		// Nothing is in flight, and there is something to send: either it leaves in this very turn, or the window keeps it.
-		if n, _ := c.sendable(); n > 0 {
+		if _, n := c.resendable(); n > 0 || c.sendable() > 0 || c.flight != nil && c.flight.paceAt != never {
 			return timerNone
 		}
 		return timerPersist
@@ -136,12 +160,20 @@ func (c *Conn) Expire(now int64) {
 		t.ackAt = never
 		c.pending |= pendingACK
 	}
+	c.shrinkIdle(now)
+	if c.flight != nil && c.flight.paceAt <= now {
+		c.flight.paceAt = never
+	}
 	if t.kind != timerNone && t.at <= now {
 		kind := t.kind
 		t.kind = timerNone
 		switch kind {
 		case timerRetransmit:
 			c.retransmitTimeout(now)
+		case timerProbe:
+			c.probeExpired(now)
+		case timerReorder:
+			c.reorderExpired(now)
 		case timerPersist:
 			c.persistTimeout(now)
 		case timerKeepAlive:
@@ -159,10 +191,14 @@ func (c *Conn) Expire(now int64) {
 // https://www.rfc-editor.org/rfc/rfc6298.html#section-5
 func (c *Conn) retransmitTimeout(now int64) {
 	t := &c.timers
+	if c.openedFast() {
+		c.fastOpenTimeout(now)
+		return
+	}
 	if c.sndWnd == 0 && c.state.synchronized() {
 		// The peer has closed the window over what is in flight. It is probed from now on; a live peer may keep
 		// it closed for as long as it likes.
-		c.sndNxt = c.sndUna
+		c.flight.sent.loseAll()
 		c.persistTimeout(now)
 		return
 	}
@@ -173,22 +209,12 @@ func (c *Conn) retransmitTimeout(now int64) {
 	}
 	t.backoff = saturate(t.backoff)
 	c.host.counters.RetransTimeouts++
-	c.rtt.cancel()
 	if !c.state.synchronized() {
-		c.sndNxt = c.iss
 		c.pending |= pendingSYN
 		t.kind, t.at = timerRetransmit, c.patient(now+c.timeout())
 		return
 	}
-	// "When a TCP sender detects segment loss using the retransmission timer and the given segment has not yet been resent by way
-	// of the retransmission timer, the value of ssthresh MUST be set". If it has, ssthresh is kept.
-	// https://www.rfc-editor.org/rfc/rfc5681.html#section-3.1
-	if t.retries == 1 {
-		c.congestion.Timeout(&c.window, distance(c.sndUna, c.sndMax), int(c.sndMSS))
-	}
-	c.recovery.timeout(c.sndMax)
-	c.sndNxt = c.sndUna
-	c.pending |= pendingRetransmit
+	c.enterLoss(now)
 	t.kind, t.at = timerRetransmit, c.patient(now+c.timeout())
 }
 
@@ -231,8 +257,8 @@ func (c *Conn) giveUp(now int64) {
 
 // persistTimeout probes a window that is closed.
 //
-// "A TCP implementation MAY keep its offered receive window closed indefinitely. As long as the receiving TCP peer continues to send
-// acknowledgments in response to the probe segments, the sending TCP peer MUST allow the connection to stay open."
+// "A TCP implementation MAY keep its offered receive window closed indefinitely. As long as the receiving TCP peer continues to
+// send acknowledgments in response to the probe segments, the sending TCP peer MUST allow the connection to stay open."
 // https://www.rfc-editor.org/rfc/rfc9293.html#section-3.8.6.1
 //
 // Not so once the user has gone: "a TCP implementation needs to allow connections in the ZWP or persist condition to be closed or
@@ -302,10 +328,11 @@ func (c *Conn) keepAliveTimeout(now int64) {
 	t.kind, t.at = timerKeepAlive, c.patient(now+int64(k.Interval))
 }
 
-// restartAfterIdle has congestion control know that nothing was sent for a while.
+// restartAfterIdle has congestion control know that nothing was in flight for a while.
 func (c *Conn) restartAfterIdle(now int64) {
-	if c.sndMax == c.sndUna && now-c.timers.lastSent > c.rtt.rto {
-		c.congestion.Idle(&c.window, c.initialWindow())
+	if c.sndNxt == c.sndUna {
+		c.expireWindow(now)
+		c.congestion.Restart(&c.window, now, now-c.timers.lastSent)
 	}
 }
 
@@ -314,9 +341,12 @@ func (c *Conn) unreachable(now int64, e *ip.Error, seq uint32) {
 	// "These implementations check that the TCP sequence number contained in the payload of the ICMP error message is within the
 	// range SND.UNA =< SEG.SEQ < SND.NXT": what is not in flight cannot have caused it.
 	// https://www.rfc-editor.org/rfc/rfc5927.html#section-4.1
-	inFlight := beforeEq(c.sndUna, seq) && before(seq, c.sndMax)
+	inFlight := beforeEq(c.sndUna, seq) && before(seq, c.sndNxt)
 	if e.From.IsValid() && !inFlight {
 		return
+	}
+	if c.openedFast() {
+		return // as a half-open connection
 	}
 	if e.Kind == ip.PacketTooBig {
 		c.packetTooBig(now, e.MTU)
@@ -332,29 +362,4 @@ func (c *Conn) unreachable(now int64, e *ip.Error, seq uint32) {
 		return
 	}
 	c.softErr = e.Kind
-}
-
-// packetTooBig lowers the segment size to what a router has let know that it can pass on, and sends again what was too large.
-func (c *Conn) packetTooBig(now int64, mtu int) {
-	headers, least := 60, 1280
-	if c.id.is4() {
-		// "A host MUST never reduce its estimate of the Path MTU below 68 octets." A floor of 552 keeps forged messages from doing
-		// harm; links with less are gone.
-		// https://www.rfc-editor.org/rfc/rfc1191.html#section-3
-		headers, least = 40, 552
-	}
-	mss := max(mtu, least) - headers
-	old := int(c.sndMSS)
-	if mss >= old || !c.state.synchronized() {
-		return
-	}
-	// "cwnd SHOULD be reduced by the ratio of the old segment size to the new segment size", lest what was a few large segments
-	// become a burst of small ones.
-	// https://www.rfc-editor.org/rfc/rfc5681.html#section-3.1
-	c.window.Cwnd = max(int(int64(c.window.Cwnd)*int64(mss)/int64(old)), mss)
-	c.sndMSS = uint16(mss)
-	c.rtt.cancel()
-	c.sndNxt = c.sndUna
-	c.ready()
-	c.setTimers(now)
 }

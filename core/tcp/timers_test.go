@@ -266,7 +266,9 @@ func TestInitialWindowAfterLostSYNs(t *testing.T) {
 
 // "a TCP SHOULD set cwnd to no more than RW before beginning transmission if the TCP has not sent data in an interval exceeding the
 // retransmission timeout": acknowledgments are not data.
-func TestIdleMeansWithoutData(t *testing.T) {
+// RFC 7661: a window that is not used is kept for five minutes, and half of it is given up then. That takes the place of RFC 5681's
+// restart window.
+func TestIdleWindowIsKeptForFiveMinutes(t *testing.T) {
 	s := newScript(t)
 	c := s.accepted()
 	s.write(strings.Repeat("x", 14600))
@@ -281,7 +283,13 @@ func TestIdleMeansWithoutData(t *testing.T) {
 	}
 	s.write("x")
 	s.answers()
-	require.Equal(t, 14600, c.Info().Cwnd, "the restart window")
+	require.Equal(t, 29200, c.Info().Cwnd, "a sender that pauses is not one that congests")
+	s.recv(seg{flags: ".", seq: 1 + 2920*20, ack: 14602, win: 65535})
+	s.after(6 * time.Minute)
+	s.write("x")
+	s.answers()
+	require.Equal(t, 14600, c.Info().Cwnd, "what was not used for so long is worth half")
+	require.Equal(t, 29200/4*3, min(c.Info().Ssthresh, 29200/4*3), "slow start finds the rest")
 }
 
 func TestSYNTakesThreeMinutesToFail(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/smolnet/smolnet/core/packet"
 	"github.com/smolnet/smolnet/core/storage"
 	"github.com/smolnet/smolnet/core/timer"
+	"github.com/smolnet/smolnet/core/wire"
 )
 
 // path is a simulated path between two hosts: each direction loses, delays, reorders and duplicates by a seeded source.
@@ -25,7 +26,9 @@ type simulatedPath struct {
 	duplicate float64
 	bandwidth int // octets a second; 0: no limit
 	queue     int // octets that wait for the bandwidth; more are dropped
+	mark      int // octets that wait before packets are marked that may be (RFC 3168); 0: never
 	mtu       int
+	hole      int // octets: larger packets vanish on the way, and nobody says so; 0: none do
 	segment   bool
 }
 
@@ -37,21 +40,28 @@ type world struct {
 	now     int64
 	hosts   [2]*Host
 	nets    [2]*fakeNetwork
-	flying  []flight
+	flying  []underway
 	freeAt  [2]int64 // when each direction's bandwidth is free again
 	dropped int
+	marked  int
 	sent    int
 	lose    func(n int) bool // whether the n-th packet of all is lost
+
+	// Of packets with much payload from host 0, numbered from 0 on, what else happens to them: they are lost, or come later. again is how
+	// often one of the same sequence number has left before.
+	data  func(n, again int) (lost bool, later time.Duration)
+	left  []int64 // when they left
+	again map[uint32]int
 }
 
-type flight struct {
+type underway struct {
 	at int64
 	to int
 	p  *packet.Packet
 }
 
 func newWorld(t *testing.T, path simulatedPath, configure ...func(*Config)) *world {
-	w := &world{t: t, path: path, random: rand.New(rand.NewPCG(1, 2))}
+	w := &world{t: t, path: path, random: rand.New(rand.NewPCG(1, 2)), again: make(map[uint32]int)}
 	if w.path.mtu == 0 {
 		w.path.mtu = 1500
 	}
@@ -70,8 +80,8 @@ func newWorld(t *testing.T, path simulatedPath, configure ...func(*Config)) *wor
 
 func (w *world) time() time.Time { return epoch.Add(time.Duration(w.now)) }
 
-// step moves to the next moment at which something happens; false: nothing ever will.
-func (w *world) step() bool {
+// next is the next moment at which something happens, or timer.Never.
+func (w *world) next() int64 {
 	next := int64(timer.Never)
 	for i := range w.nets {
 		next = min(next, w.nets[i].timers.Next())
@@ -79,6 +89,12 @@ func (w *world) step() bool {
 	for _, f := range w.flying {
 		next = min(next, f.at)
 	}
+	return next
+}
+
+// step moves on to it; false: nothing ever will happen.
+func (w *world) step() bool {
+	next := w.next()
 	if next == timer.Never {
 		return false
 	}
@@ -87,7 +103,7 @@ func (w *world) step() bool {
 		w.nets[i].timers.Expire(w.now, 1000)
 	}
 	arrived := w.flying[:0:0]
-	var still []flight
+	var still []underway
 	for _, f := range w.flying {
 		if f.at <= w.now {
 			arrived = append(arrived, f)
@@ -116,7 +132,23 @@ func (w *world) send() {
 
 func (w *world) launch(to int, p *packet.Packet) {
 	w.sent++
-	if w.random.Float64() < w.path.loss || w.lose != nil && w.lose(w.sent-1) {
+	var later time.Duration
+	if to == 1 && p.Len() > 500 {
+		var lost bool
+		if w.data != nil {
+			seq := wire.TCPPacket(p.Head()).Seq()
+			lost, later = w.data(len(w.left), w.again[seq])
+			w.again[seq]++
+		}
+		w.left = append(w.left, w.now)
+		if lost {
+			w.dropped++
+			p.Release()
+			return
+		}
+	}
+	tooLarge := w.path.hole > 0 && p.Len()+20 > w.path.hole
+	if w.random.Float64() < w.path.loss || tooLarge || w.lose != nil && w.lose(w.sent-1) {
 		w.dropped++
 		p.Release()
 		return
@@ -124,22 +156,27 @@ func (w *world) launch(to int, p *packet.Packet) {
 	at := w.now
 	if w.path.bandwidth > 0 {
 		start := max(w.now, w.freeAt[to])
-		if int((start-w.now)*int64(w.path.bandwidth)/1e9) > w.path.queue {
+		waiting := int((start - w.now) * int64(w.path.bandwidth) / 1e9)
+		if waiting > w.path.queue {
 			w.dropped++
 			p.Release()
 			return
 		}
+		if w.path.mark > 0 && waiting > w.path.mark && p.IP.TrafficClass&ecnField != 0 {
+			p.IP.TrafficClass |= ecnMarked
+			w.marked++
+		}
 		at = start + int64(p.Len())*1e9/int64(w.path.bandwidth)
 		w.freeAt[to] = at
 	}
-	at += int64(w.path.delay)
+	at += int64(w.path.delay + later)
 	if w.random.Float64() < w.path.reorder {
 		at += int64(w.path.delay)
 	}
 	if w.random.Float64() < w.path.duplicate {
-		w.flying = append(w.flying, flight{at, to, p.Clone()})
+		w.flying = append(w.flying, underway{at, to, p.Clone()})
 	}
-	w.flying = append(w.flying, flight{at, to, p})
+	w.flying = append(w.flying, underway{at, to, p})
 }
 
 // connect opens a connection from host 0 to host 1.
@@ -252,6 +289,7 @@ func (w *world) closeBoth(a, b *Conn) {
 	for i, h := range w.hosts {
 		require.Zero(w.t, h.Connections(), "host %d", i)
 		require.Zero(w.t, h.table.len, "host %d", i)
+		require.Zero(w.t, h.memory.used, "host %d", i)
 	}
 }
 

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -261,4 +262,26 @@ func TestWindowScaleBeyondTheLimit(t *testing.T) {
 	s.recv(seg{flags: "S.", ack: 1, win: 65535, mss: 1460, ws: 15})
 	s.want("the handshake", seg{flags: ".", seq: 1, ack: 1})
 	require.EqualValues(t, 14, c.Info().SendWindowScale, "RFC 7323, 2.3")
+}
+
+// Each window scale that there is, offered by both sides: what the peer offers is taken for what it is, and all of a buffer of its size
+// is offered to the peer.
+func TestEveryWindowScale(t *testing.T) {
+	for shift := range 15 {
+		t.Run(fmt.Sprint(shift), func(t *testing.T) {
+			s := newScript(t)
+			l := s.listen(func(c *ListenConfig) { c.Options = &Options{ReceiveBuffer: 65535 << shift} })
+			s.recv(seg{flags: "S", win: 65535, mss: 1460, ws: shift}) // 0: the option is not there
+			s.want("a SYN's window is not scaled", seg{flags: "S.", ack: 1, ws: shift, win: 65535, noWS: shift == 0})
+			s.recv(seg{flags: ".", seq: 1, ack: 1, win: 5})
+			s.conn = l.Accept()
+			i := s.conn.Info()
+			require.EqualValues(t, shift, i.SendWindowScale)
+			require.EqualValues(t, shift, i.ReceiveWindowScale)
+			require.Equal(t, 5<<shift, i.SendWindow)
+			s.write("x")
+			s.want("the whole buffer", seg{flags: "P.", seq: 1, ack: 1, data: "x", win: 65535})
+			require.Equal(t, 65535<<shift, s.conn.Info().ReceiveWindow)
+		})
+	}
 }

@@ -10,13 +10,14 @@ const TCPMaxOptionsLen = 40
 
 // Kinds of TCP options.
 const (
-	TCPOptionEnd           = 0 // RFC 9293, section 3.2
-	TCPOptionNOP           = 1 // RFC 9293, section 3.2
-	TCPOptionMSS           = 2 // RFC 9293, section 3.2
-	TCPOptionWindowScale   = 3 // RFC 7323, section 2.2
-	TCPOptionSACKPermitted = 4 // RFC 2018, section 2
-	TCPOptionSACK          = 5 // RFC 2018, section 3
-	TCPOptionTimestamps    = 8 // RFC 7323, section 3.2
+	TCPOptionEnd           = 0  // RFC 9293, section 3.2
+	TCPOptionNOP           = 1  // RFC 9293, section 3.2
+	TCPOptionMSS           = 2  // RFC 9293, section 3.2
+	TCPOptionWindowScale   = 3  // RFC 7323, section 2.2
+	TCPOptionSACKPermitted = 4  // RFC 2018, section 2
+	TCPOptionSACK          = 5  // RFC 2018, section 3
+	TCPOptionTimestamps    = 8  // RFC 7323, section 3.2
+	TCPOptionFastOpen      = 34 // RFC 7413, section 4.1.1
 )
 
 // Lengths of options in octets, kind and length included.
@@ -27,6 +28,13 @@ const (
 	tcpTimestampsLen    = 10
 	tcpSACKHeaderLen    = 2
 	tcpSACKBlockLen     = 8
+	tcpFastOpenLen      = 2 // of a request; the cookie's octets add to it
+)
+
+// The bounds of a Fast Open cookie's length, which is even.
+const (
+	tcpFastOpenMinCookie = 4
+	tcpFastOpenMaxCookie = 16
 )
 
 // TCPOptions are the options that this package knows. The zero value has none.
@@ -40,7 +48,31 @@ type TCPOptions struct {
 	TSVal, TSEcr   uint32
 	SACK           [4]SACKBlock // the first NumSACK are there
 	NumSACK        int
+	FastOpen       FastOpenCookie
+	HasFastOpen    bool // without a cookie in FastOpen it asks for one
 }
+
+// FastOpenCookie is what a server that knows TCP Fast Open grants a client: an even number of octets from 4 to 16, or none. The zero
+// value is none.
+type FastOpenCookie struct {
+	octets [tcpFastOpenMaxCookie]byte
+	length uint8
+}
+
+// NewFastOpenCookie returns the cookie that consists of b. It reports false if b has a length that no cookie has.
+func NewFastOpenCookie(b []byte) (c FastOpenCookie, ok bool) {
+	if len(b) < tcpFastOpenMinCookie || len(b) > tcpFastOpenMaxCookie || len(b)%2 != 0 {
+		return c, false
+	}
+	c.length = uint8(copy(c.octets[:], b))
+	return c, true
+}
+
+// Len is how many octets the cookie has; 0: it is none.
+func (c *FastOpenCookie) Len() int { return int(c.length) }
+
+// Bytes are the cookie's octets. They share c's.
+func (c *FastOpenCookie) Bytes() []byte { return c.octets[:c.length] }
 
 // SACKBlock is a range of octets that have arrived out of order: from sequence number Left on, up to but not
 // including Right.
@@ -76,6 +108,8 @@ func (o *TCPOptions) Parse(b []byte) error {
 			o.setTimestamps(option)
 		case TCPOptionSACK:
 			o.setSACK(option[tcpSACKHeaderLen:])
+		case TCPOptionFastOpen:
+			o.setFastOpen(option[tcpFastOpenLen:])
 		}
 		b = rest
 	}
@@ -94,6 +128,15 @@ func (o *TCPOptions) setSACK(blocks []byte) {
 		o.SACK[o.NumSACK] = SACKBlock{binary.BigEndian.Uint32(blocks), binary.BigEndian.Uint32(blocks[4:])}
 		o.NumSACK++
 		blocks = blocks[tcpSACKBlockLen:]
+	}
+}
+
+// setFastOpen takes a cookie, or the request for one. RFC 7413 section 4.1.1 has the option ignored if it has another length, rather than
+// what follows it.
+func (o *TCPOptions) setFastOpen(cookie []byte) {
+	c, ok := NewFastOpenCookie(cookie)
+	if ok || len(cookie) == 0 {
+		o.FastOpen, o.HasFastOpen = c, true
 	}
 }
 
@@ -153,8 +196,14 @@ func (o *TCPOptions) lenWithoutSACK() int {
 	if o.HasWindowScale {
 		n += 1 + tcpWindowScaleLen
 	}
+	if o.HasFastOpen {
+		n += o.fastOpenPadding() + tcpFastOpenLen + o.FastOpen.Len()
+	}
 	return n
 }
+
+// fastOpenPadding is how many NOPs go before the Fast Open option.
+func (o *TCPOptions) fastOpenPadding() int { return (tcpFastOpenLen + o.FastOpen.Len()) % 4 }
 
 // fittingSACK is how many SACK blocks there is room for behind other octets of options.
 func (o *TCPOptions) fittingSACK(other int) int {
@@ -188,6 +237,16 @@ func (o *TCPOptions) Emit(b []byte) {
 	if o.HasWindowScale {
 		binary.BigEndian.PutUint32(b, TCPOptionNOP<<24|TCPOptionWindowScale<<16|tcpWindowScaleLen<<8|uint32(o.WindowScale))
 		b = b[4:]
+	}
+	if o.HasFastOpen {
+		for range o.fastOpenPadding() {
+			b[0] = TCPOptionNOP
+			b = b[1:]
+		}
+		option := b[:tcpFastOpenLen+o.FastOpen.Len()]
+		option[0], option[1] = TCPOptionFastOpen, uint8(len(option))
+		copy(option[tcpFastOpenLen:], o.FastOpen.Bytes())
+		b = b[len(option):]
 	}
 	if o.NumSACK == 0 {
 		return
@@ -237,6 +296,15 @@ func appendTCPOptions(b, options []byte) []byte {
 			b = fmt.Appendf(b, "sack %d ", len(blocks)/tcpSACKBlockLen)
 			for ; len(blocks) > 0; blocks = blocks[tcpSACKBlockLen:] {
 				b = fmt.Appendf(b, "{%d:%d}", binary.BigEndian.Uint32(blocks), binary.BigEndian.Uint32(blocks[4:]))
+			}
+		case TCPOptionFastOpen:
+			switch cookie, ok := NewFastOpenCookie(option[tcpFastOpenLen:]); {
+			case ok:
+				b = fmt.Appendf(b, "tfo  cookie %x", cookie.Bytes())
+			case len(option) == tcpFastOpenLen:
+				b = append(b, "tfo  cookiereq"...)
+			default:
+				b = fmt.Appendf(b, "tfo  bad cookie %#x", option[tcpFastOpenLen:])
 			}
 		default:
 			b = fmt.Appendf(b, "unknown-%d", option[0])

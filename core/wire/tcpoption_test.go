@@ -30,6 +30,14 @@ func TestTCPOptionsParse(t *testing.T) {
 			"nop,nop,sack 3 {8000:8500}{7000:7500}{6000:6500}"},
 		{"four SACK blocks", "0522 00000001 00000002 00000003 00000004 00000005 00000006 00000007 00000008",
 			TCPOptions{SACK: [4]SACKBlock{{1, 2}, {3, 4}, {5, 6}, {7, 8}}, NumSACK: 4}, "sack 4 {1:2}{3:4}{5:6}{7:8}"},
+		{"Fast Open cookie", "0101220a 0011223344556677", TCPOptions{FastOpen: cookie("0011223344556677"), HasFastOpen: true},
+			"nop,nop,tfo  cookie 0011223344556677"},
+		{"Fast Open request", "01012202", TCPOptions{HasFastOpen: true}, "nop,nop,tfo  cookiereq"},
+		{"Fast Open cookie of 2 octets, which none has, before another option", "2204ffff 020405b4",
+			TCPOptions{MSS: 1460, HasMSS: true}, "tfo  bad cookie 0xffff,mss 1460"},
+		{"of 5 octets", "2207ffffffffff 020405b4", TCPOptions{MSS: 1460, HasMSS: true}, "tfo  bad cookie 0xffffffffff,mss 1460"},
+		{"of 18 octets", "2214 000000000000000000000000000000000000", TCPOptions{},
+			"tfo  bad cookie 0x000000000000000000000000000000000000"},
 		{"unknown kinds", "fe04f989 020405b4 fd02", TCPOptions{MSS: 1460, HasMSS: true},
 			"unknown-254 0xf989,mss 1460,unknown-253"},
 		{"an option twice: the last counts", "020405b4 02040218", TCPOptions{MSS: 536, HasMSS: true}, "mss 1460,mss 536"},
@@ -86,6 +94,12 @@ func TestTCPOptionsEmit(t *testing.T) {
 		{"four SACK blocks and timestamps: three fit",
 			"0101080a 00000001 00000002 0101051a 00000001 00000002 00000003 00000004 00000005 00000006",
 			TCPOptions{HasTimestamps: true, TSVal: 1, TSEcr: 2, SACK: blocks, NumSACK: 4}},
+		{"a Fast Open request", "01012202", TCPOptions{HasFastOpen: true}},
+		{"a Fast Open cookie of 6 octets", "2208 112233445566", TCPOptions{HasFastOpen: true, FastOpen: cookie("112233445566")}},
+		{"as much as a SYN can hold",
+			"020405b4 0402080a 00000001 00000000 0103030a 01012212 00112233445566778899aabbccddeeff", TCPOptions{
+				MSS: 1460, HasMSS: true, SACKPermitted: true, HasTimestamps: true, TSVal: 1, WindowScale: 10, HasWindowScale: true,
+				HasFastOpen: true, FastOpen: cookie("00112233445566778899aabbccddeeff")}},
 		{"zero values that are there", "02040000 0101080a 00000000 00000000 01030300",
 			TCPOptions{HasMSS: true, HasTimestamps: true, HasWindowScale: true}},
 	} {
@@ -98,6 +112,26 @@ func TestTCPOptionsEmit(t *testing.T) {
 			fitSACK(&test.o)
 			require.Equal(t, test.o, parsed)
 		})
+	}
+}
+
+func cookie(octets string) FastOpenCookie {
+	c, ok := NewFastOpenCookie(unhex(octets))
+	if !ok {
+		panic("no cookie has this length")
+	}
+	return c
+}
+
+func TestFastOpenCookieLengths(t *testing.T) {
+	for n := range 20 {
+		c, ok := NewFastOpenCookie(make([]byte, n))
+		require.Equal(t, n == 4 || n == 6 || n == 8 || n == 10 || n == 12 || n == 14 || n == 16, ok, "%d octets", n)
+		if ok {
+			require.Equal(t, n, c.Len())
+		} else {
+			require.Zero(t, c.Len())
+		}
 	}
 }
 
@@ -128,6 +162,7 @@ func FuzzTCPOptions(f *testing.F) {
 	for _, seed := range []string{
 		"020405b4 0402080a 00000001 00000000 0103030a", "0101080a 00000001 00000002",
 		"01010522 00000001 00000002 00000003 00000004 00000005 00000006 00000007 00000008", "fe00", "0203ff00",
+		"0101220a 0011223344556677", "2203ff",
 	} {
 		f.Add(unhex(seed))
 	}

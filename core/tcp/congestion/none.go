@@ -8,19 +8,24 @@ type None struct{}
 func (None) Name() string { return "none" }
 
 // Start opens the window as far as it goes, where it stays.
-func (None) Start(w *Window, _ int) { *w = Window{Cwnd: unlimited, Ssthresh: unlimited} }
+func (None) Start(w *Window, _ int) {
+	*w = Window{Cwnd: unlimited, Ssthresh: unlimited, Autonomous: true}
+}
 
 // Ack does nothing: there is nowhere to grow.
-func (None) Ack(*Window, Ack) {}
+func (None) Ack(*Window, *Ack) {}
 
 // Loss leaves nothing to slow down for: who has the link alone has lost by accident, not by congestion.
-func (None) Loss(w *Window, _, _ int) { w.Ssthresh = unlimited }
+func (None) Loss(*Window, Loss) {}
 
-// Recovered takes back what recovery did to the window.
-func (None) Recovered(w *Window, _, _ int) { w.Cwnd = unlimited }
+// Recovered does nothing, nor did recovery.
+func (None) Recovered(*Window, Loss) {}
 
-// Timeout does nothing, nor does the window shrink for it.
-func (None) Timeout(*Window, int, int) {}
+// Timeout does nothing: the window does not shrink for it.
+func (None) Timeout(*Window, Loss) {}
 
-// Idle does nothing: the link is as free as it was.
-func (None) Idle(*Window, int) {}
+// Undo does nothing, as there was nothing done.
+func (None) Undo(*Window) {}
+
+// Restart does nothing: the link is as free as it was.
+func (None) Restart(*Window, int64, int64) {}

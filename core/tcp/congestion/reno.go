@@ -15,8 +15,8 @@ func (Reno) Start(w *Window, initial int) {
 }
 
 // Ack lets the window grow, if it was the window that limited the sender: one that is not used proves nothing.
-func (Reno) Ack(w *Window, a Ack) {
-	if !a.Limited {
+func (Reno) Ack(w *Window, a *Ack) {
+	if !a.Limited || a.Recovering {
 		return
 	}
 	if w.Cwnd < w.Ssthresh {
@@ -33,9 +33,9 @@ func (Reno) Ack(w *Window, a Ack) {
 	// acknowledged by ACKs for new data. [...] When the number of bytes acknowledged reaches cwnd, then cwnd can be incremented
 	// by up to SMSS bytes."
 	// https://www.rfc-editor.org/rfc/rfc5681.html#section-3.1
-	w.acked += a.Acked
-	if w.acked >= w.Cwnd {
-		w.acked -= w.Cwnd
+	w.acked += int32(a.Acked)
+	if int(w.acked) >= w.Cwnd {
+		w.acked -= int32(w.Cwnd)
 		w.Cwnd = min(w.Cwnd+a.MSS, unlimited)
 	}
 }
@@ -44,29 +44,25 @@ func (Reno) Ack(w *Window, a Ack) {
 //
 // "ssthresh = max (FlightSize / 2, 2*SMSS)"
 // https://www.rfc-editor.org/rfc/rfc5681.html#section-3.1
-func (Reno) Loss(w *Window, flight, mss int) {
-	w.Ssthresh = max(flight/2, 2*mss)
+func (Reno) Loss(w *Window, l Loss) {
+	w.Ssthresh = max(l.Flight/2, 2*l.MSS)
 	w.acked = 0
 }
 
-// Recovered ends at the threshold, or below it if little is in flight.
-//
-// "Set cwnd to either (1) min (ssthresh, max(FlightSize, SMSS) + SMSS) or (2) ssthresh". The first: it cannot burst.
-// https://www.rfc-editor.org/rfc/rfc6582.html#section-3.2
-func (Reno) Recovered(w *Window, flight, mss int) { w.Cwnd = min(w.Ssthresh, max(flight, mss)+mss) }
+// Recovered ends at the threshold.
+func (Reno) Recovered(w *Window, _ Loss) { w.Cwnd = w.Ssthresh }
 
 // Timeout starts again from one segment.
 //
 // "upon a timeout [...] cwnd MUST be set to no more than the loss window, LW, which equals 1 full-sized segment"
 // https://www.rfc-editor.org/rfc/rfc5681.html#section-3.1
-func (r Reno) Timeout(w *Window, flight, mss int) {
-	r.Loss(w, flight, mss)
-	w.Cwnd = mss
+func (r Reno) Timeout(w *Window, l Loss) {
+	r.Loss(w, l)
+	w.Cwnd = l.MSS
 }
 
-// Idle returns to the initial window.
-//
-// "RW = min(IW,cwnd) [...] a TCP SHOULD set cwnd to no more than RW before beginning transmission if the TCP has not sent
-// data in an interval exceeding the retransmission timeout."
-// https://www.rfc-editor.org/rfc/rfc5681.html#section-4.1
-func (Reno) Idle(w *Window, initial int) { w.Cwnd = min(w.Cwnd, initial) }
+// Undo does nothing: Reno has no state but the window.
+func (Reno) Undo(*Window) {}
+
+// Restart does nothing: what an idle window is still worth is for congestion window validation to say.
+func (Reno) Restart(*Window, int64, int64) {}

@@ -1,0 +1,8 @@
+//go:build !packetdebug && !race
+
+package tcpsim
+
+const (
+	defaultSeeds = 2000
+	slow         = false
+)
