@@ -85,7 +85,7 @@ func (p *bbrPath) run(d time.Duration) float64 {
 		}
 		p.now = max(p.now, next)
 		if next == end {
-			return float64((p.una-before)*p.mss) / d.Seconds()
+			return float64(p.una-before) * float64(p.mss) / d.Seconds()
 		}
 		do()
 	}
