@@ -3,7 +3,6 @@ package tcp
 // acknowledgment is what an arriving segment tells of what was sent, as it is found out.
 type acknowledgment struct {
 	prior     int  // octets in flight before it
-	limited   bool // whether the congestion window had kept more from being in flight
 	moved     bool // SND.UNA has moved
 	duplicate bool // by RFC 5681's definition
 	acked     int  // octets newly acknowledged cumulatively
@@ -46,7 +45,7 @@ func (c *Conn) acknowledge(now int64, s *segment) bool {
 	c.alive(now)
 	a := &c.host.acking
 	*a = acknowledgment{
-		prior: c.inFlight(), limited: c.cwndLimited(),
+		prior:   c.inFlight(),
 		hasEcho: s.options.HasTimestamps && c.ts.on, echo: s.options.TSEcr,
 	}
 	una, window := c.sndUna, c.sndWnd
@@ -219,17 +218,7 @@ func (c *Conn) takeRTT(now int64, a *acknowledgment) {
 
 // finAcked reports whether everything this side will ever send, its FIN included, was acknowledged.
 func (c *Conn) finAcked() bool {
-	return c.sndClosed && c.sndUna == c.sndBase+uint32(c.sndQ.Len())+1
-}
-
-// cwndLimited reports whether it is the congestion window that keeps more from being in flight, or might soon.
-func (c *Conn) cwndLimited() bool {
-	flight := c.inFlight()
-	if c.window.Cwnd < c.window.Ssthresh {
-		// In slow start half the window in use is enough: it doubles a round trip.
-		return 2*flight >= c.window.Cwnd
-	}
-	return flight+int(c.sndMSS) > c.window.Cwnd
+	return c.sndClosed && c.sndUna == c.finSeqOut()+1
 }
 
 // setSendWindow takes over a segment's window.

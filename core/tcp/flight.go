@@ -65,15 +65,14 @@ const (
 
 // land gives the connection's flight back.
 func (c *Conn) land() {
-	f := c.flight
+	f, h := c.flight, c.host
 	if f == nil {
 		return
 	}
 	c.flight = nil
-	if c.host.idleFlights >= maxIdleFlights {
+	if h.idleFlights >= maxIdleFlights {
 		return
 	}
-	h := c.host
 	keep := h.idleRanges+cap(f.sent.ranges) <= maxIdleRanges
 	f.sent.reset(keep)
 	*f = flight{sent: f.sent, next: h.flights}

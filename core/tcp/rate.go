@@ -39,7 +39,7 @@ func (d *delivery) leaves(now int64, fresh bool) rateStamp {
 func (d *delivery) arrived(now int64, r sentRange) {
 	d.total += uint64(r.len())
 	d.at = now
-	if d.known && (r.sentAt < d.sentAt || r.sentAt == d.sentAt && before(r.end, d.end)) {
+	if d.known && sentAfter(d.sentAt, d.end, r.sentAt, r.end) {
 		return
 	}
 	d.known, d.newest, d.sentAt, d.end, d.idle = true, r.rate, r.sentAt, r.end, r.is(sentAppLimited)

@@ -109,10 +109,10 @@ func (c *Conn) endReduction(now int64) {
 	}
 }
 
-// validate reports whether the window is being used, so that it may grow.
+// validate reports whether the window is being used, so that it may grow; a Controller that is autonomous is not asked after that.
 func (c *Conn) validate(now int64, a *acknowledgment) bool {
 	if c.window.Autonomous {
-		return a.limited
+		return false
 	}
 	if c.validation == nil {
 		if 2*a.prior < c.window.Cwnd {

@@ -30,7 +30,7 @@ type Ack struct {
 
 	Una, Nxt uint32 // SND.UNA and SND.NXT after it, by which round trips are counted
 
-	Limited    bool // whether cwnd, not the sender or the receiver, limited what was in flight: only then may cwnd grow
+	Limited    bool // whether cwnd limited what was in flight, so that it may grow; never said if Window.Autonomous
 	Recovering bool // whether fast recovery is under way: unless Window.Autonomous it has set Cwnd already
 
 	RTT    int64 // what this acknowledgment has measured; 0: nothing
