@@ -29,7 +29,7 @@ func (l *Interface) inputARP(now int64, p *packet.Packet) {
 	sender := r.SenderProtocol
 	switch {
 	case r.SenderHardware.IsMulticast(), r.SenderHardware.IsZero(), sender.IsMulticast(), sender.IsLoopback(),
-		sender == broadcastAddrv4, l.broadcasts(sender):
+		sender == broadcastAddrv4, l.Broadcasts(sender):
 		l.drop(DropARPSource, p)
 		return
 	case l.has(sender):

@@ -47,7 +47,8 @@ func (f *failure) report(s *Stack, now int64) {
 	p := f.packet
 	info := &p.IP
 	s.reportError(now, info.Protocol, &ip.Error{
-		Kind: f.kind, MTU: f.mtu, Src: info.Src, Dst: info.Dst, Link: f.link, Transport: p.Header(min(quotedTransport, p.Len())),
+		Kind: f.kind, MTU: f.mtu, Src: info.Src, Dst: info.Dst, Link: f.link, Foreign: info.Foreign,
+		Transport: p.Header(min(quotedTransport, p.Len())),
 	})
 	p.Release()
 }

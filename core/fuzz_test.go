@@ -102,6 +102,8 @@ func newFuzzed(t *testing.T, medium dev.Medium) *fuzzed {
 	fail(err)
 	s.listener, err = s.stack.TCP().Listen(tcp.ListenConfig{Local: addrPort("[::]:80"), DualStack: true})
 	fail(err)
+	s.forwardTCP()
+	s.forwardUDP()
 	for _, config := range []udp.BindConfig{
 		{Local: addrPort("[::]:7"), DualStack: true},
 		{Local: addrPort("0.0.0.0:5000"), Remote: addrPort("192.168.69.100:7")},

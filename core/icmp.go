@@ -125,14 +125,62 @@ func (s *Stack) quote(message, p *packet.Packet, limit int) []byte {
 
 // portUnreachable answers a datagram that UDP has no endpoint for. It takes p, which begins with the UDP header.
 func (s *Stack) portUnreachable(now int64, p *packet.Packet) {
-	if l := s.Interface(p.IP.Link); l != nil {
-		if p.IP.Dst.Is4() {
-			l.sendErrorv4(now, p, wire.ICMPv4ErrorRepr{
-				Type: wire.ICMPv4DestinationUnreachable, Code: wire.ICMPv4PortUnreachable})
-		} else {
-			l.sendErrorv6(now, p, wire.ICMPv6ErrorRepr{
-				Type: wire.ICMPv6DestinationUnreachable, Code: wire.ICMPv6PortUnreachable}, false)
-		}
+	if !p.IP.Foreign { // see sendErrorv4
+		s.emitPortUnreachable(now, p)
 	}
 	p.Release()
+}
+
+// reject answers a flow that the user of a forwarder does not want. It takes p, a datagram as one of the flow, but without
+// network headers.
+func (s *Stack) reject(now int64, p *packet.Packet) {
+	s.restore(p)
+	s.emitPortUnreachable(now, p)
+	p.Release()
+}
+
+func (s *Stack) emitPortUnreachable(now int64, p *packet.Packet) {
+	l := s.Interface(p.IP.Link)
+	if l == nil {
+		return
+	}
+	if p.IP.Dst.Is4() {
+		l.emitErrorv4(now, p, wire.ICMPv4ErrorRepr{
+			Type: wire.ICMPv4DestinationUnreachable, Code: wire.ICMPv4PortUnreachable})
+	} else {
+		l.emitErrorv6(now, p, wire.ICMPv6ErrorRepr{
+			Type: wire.ICMPv6DestinationUnreachable, Code: wire.ICMPv6PortUnreachable}, false)
+	}
+}
+
+// restore puts before p an IP header as it may have had, and strips it again, so that it can be quoted.
+func (s *Stack) restore(p *packet.Packet) {
+	info, length := &p.IP, p.Len()
+	if info.Dst.Is4() {
+		header := wire.IPv4Repr{Src: info.Src, Dst: info.Dst, Protocol: info.Protocol, TTL: info.HopLimit, PayloadLen: length}
+		header.Emit(p.Prepend(header.Len()))
+		s.strip(p, header.Len())
+		return
+	}
+	header := wire.IPv6Repr{Src: info.Src, Dst: info.Dst, NextHeader: info.Protocol, HopLimit: info.HopLimit, PayloadLen: length}
+	header.Emit(p.Prepend(header.Len()))
+	s.strip(p, header.Len())
+}
+
+// routeError finds the path of an ICMP error about p, and the source address, which is the one given if that is valid.
+func (s *Stack) routeError(p *packet.Packet, source netip.Addr) (ip.Path, netip.Addr, error) {
+	if p.IP.Foreign {
+		by, err := s.RouteBack(p.IP.Link, p.IP.Src)
+		return by, source, err
+	}
+	return s.Route(replyLink(p, p.IP.Src), source, p.IP.Src)
+}
+
+// errorInfo is where an ICMP error about p goes.
+func errorInfo(p *packet.Packet, source netip.Addr, protocol uint8) packet.IPInfo {
+	info := packet.IPInfo{Src: source, Dst: p.IP.Src, Link: replyLink(p, p.IP.Src), Protocol: protocol, Foreign: p.IP.Foreign}
+	if p.IP.Foreign {
+		info.Link = p.IP.Link
+	}
+	return info
 }

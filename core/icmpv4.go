@@ -56,12 +56,15 @@ func (l *Interface) inputErrorv4(now int64, p *packet.Packet) bool {
 	message := wire.ICMPv4Packet(p.Head())
 	quoted, err := wire.ParseIPv4Header(message.Payload())
 	s := l.stack
-	if err != nil || p.IP.Group || quoted.FragmentOffset() != 0 || !s.Local(0, quoted.Src()) {
+	if err != nil || p.IP.Group || quoted.FragmentOffset() != 0 || !l.hasSent(p, quoted.Src()) {
 		return false
+	}
+	if message.Type() == wire.ICMPv4TimeExceeded && message.Code() == wire.ICMPv4ReassemblyTimeExceeded {
+		return true // something was lost: as on Linux, that is for the transport to find out by itself
 	}
 	e := ip.Error{
 		Kind: errorKindv4(message.Type(), message.Code()),
-		Src:  quoted.Src(), Dst: quoted.Dst(), Link: p.IP.Link, From: p.IP.Src,
+		Src:  quoted.Src(), Dst: quoted.Dst(), Link: p.IP.Link, From: p.IP.Src, Foreign: p.IP.Foreign,
 		Transport: quoted.Payload(),
 	}
 	if e.Kind == ip.PacketTooBig {
@@ -70,7 +73,7 @@ func (l *Interface) inputErrorv4(now int64, p *packet.Packet) bool {
 	return s.reportError(now, quoted.Protocol(), &e)
 }
 
-// errorKindv4 is what an ICMP error means for a transport, after RFC 1122 section 4.2.3.9 and RFC 1812 section 5.2.7.1.
+// errorKindv4 is what an ICMP error means for a transport, after RFC 1122 section 4.2.3.9, RFC 1812 section 5.2.7.1, and Linux.
 func errorKindv4(kind, code uint8) ip.ErrorKind {
 	switch kind {
 	case wire.ICMPv4TimeExceeded:
@@ -79,8 +82,12 @@ func errorKindv4(kind, code uint8) ip.ErrorKind {
 		return ip.ParameterProblem
 	}
 	switch code {
-	case wire.ICMPv4NetUnreachable, wire.ICMPv4NetUnknown, wire.ICMPv4NetUnreachableForTOS:
+	case wire.ICMPv4NetUnreachable, wire.ICMPv4NetUnreachableForTOS:
 		return ip.NetUnreachable
+	case wire.ICMPv4NetUnknown, wire.ICMPv4NetProhibited:
+		return ip.NetProhibited
+	case wire.ICMPv4HostUnknown:
+		return ip.HostDown
 	case wire.ICMPv4ProtocolUnreachable:
 		return ip.ProtocolUnreachable
 	case wire.ICMPv4PortUnreachable:
@@ -89,9 +96,9 @@ func errorKindv4(kind, code uint8) ip.ErrorKind {
 		return ip.PacketTooBig
 	case wire.ICMPv4SourceRouteFailed:
 		return ip.SourceRouteFailed
-	case wire.ICMPv4NetProhibited, wire.ICMPv4HostProhibited, wire.ICMPv4AdminProhibited,
+	case wire.ICMPv4SourceHostIsolated, wire.ICMPv4HostProhibited, wire.ICMPv4AdminProhibited,
 		wire.ICMPv4HostPrecedenceViolation, wire.ICMPv4PrecedenceCutoff:
-		return ip.AdminProhibited
+		return ip.HostProhibited
 	}
 	return ip.HostUnreachable
 }
@@ -104,8 +111,16 @@ func errorKindv4(kind, code uint8) ip.ErrorKind {
 const maxQuotev4 = wire.IPv4MinMTU - wire.IPv4HeaderLen - wire.ICMPv4HeaderLen
 
 // sendErrorv4 answers p with the ICMP error, whose quote it fills in, unless p must not be answered. p remains the
-// caller's, and as it is.
+// caller's, and as it is. A packet to somebody else's address is not answered: the stack does not speak for others where no forwarder
+// has told it what to say.
 func (l *Interface) sendErrorv4(now int64, p *packet.Packet, r wire.ICMPv4ErrorRepr) {
+	if !p.IP.Foreign {
+		l.emitErrorv4(now, p, r)
+	}
+}
+
+// emitErrorv4 is sendErrorv4, also for a packet to somebody else's address.
+func (l *Interface) emitErrorv4(now int64, p *packet.Packet, r wire.ICMPv4ErrorRepr) {
 	s := l.stack
 	c := &s.icmp.v4
 	message := packet.New(wire.ICMPv4HeaderLen + maxQuotev4)
@@ -115,7 +130,7 @@ func (l *Interface) sendErrorv4(now int64, p *packet.Packet, r wire.ICMPv4ErrorR
 		message.Release()
 		return
 	}
-	by, source, err := s.Route(replyLink(p, p.IP.Src), p.IP.Dst, p.IP.Src)
+	by, source, err := s.routeError(p, p.IP.Dst)
 	if err != nil {
 		c.OutErrors++
 		message.Release()
@@ -128,7 +143,7 @@ func (l *Interface) sendErrorv4(now int64, p *packet.Packet, r wire.ICMPv4ErrorR
 		return
 	}
 	r.Emit(message.Head())
-	message.IP = packet.IPInfo{Src: source, Dst: p.IP.Src, Link: replyLink(p, p.IP.Src), Protocol: ip.ProtocolICMPv4}
+	message.IP = errorInfo(p, source, ip.ProtocolICMPv4)
 	s.sendICMP(now, c, by, message)
 }
 

@@ -66,7 +66,7 @@ func (l *Interface) inputErrorv6(now int64, p *packet.Packet) bool {
 		return false
 	}
 	s, link := l.stack, p.IP.Link
-	if src := quoted.Src(); src.IsLinkLocalUnicast() && !s.Local(link, src) || !s.Local(0, src) {
+	if !l.hasSent(p, quoted.Src()) {
 		return false
 	}
 	walk := quoted.Extensions()
@@ -78,7 +78,7 @@ func (l *Interface) inputErrorv6(now int64, p *packet.Packet) bool {
 	}
 	e := ip.Error{
 		Kind: errorKindv6(message.Type(), message.Code()),
-		Src:  quoted.Src(), Dst: quoted.Dst(), Link: link, From: p.IP.Src,
+		Src:  quoted.Src(), Dst: quoted.Dst(), Link: link, From: p.IP.Src, Foreign: p.IP.Foreign,
 		Transport: walk.Payload(),
 	}
 	if e.Kind == ip.PacketTooBig {
@@ -87,7 +87,7 @@ func (l *Interface) inputErrorv6(now int64, p *packet.Packet) bool {
 	return s.reportError(now, walk.Protocol(), &e)
 }
 
-// errorKindv6 is what an ICMPv6 error means for a transport, after RFC 5461 section 2.2.
+// errorKindv6 is what an ICMPv6 error means for a transport, after RFC 5461 section 2.2 and Linux.
 func errorKindv6(kind, code uint8) ip.ErrorKind {
 	switch kind {
 	case wire.ICMPv6PacketTooBig:
@@ -95,9 +95,6 @@ func errorKindv6(kind, code uint8) ip.ErrorKind {
 	case wire.ICMPv6TimeExceeded:
 		return ip.TimeExceeded
 	case wire.ICMPv6ParameterProblem:
-		if code == wire.ICMPv6UnrecognizedNextHeader {
-			return ip.ProtocolUnreachable
-		}
 		return ip.ParameterProblem
 	}
 	switch code {
@@ -107,8 +104,10 @@ func errorKindv6(kind, code uint8) ip.ErrorKind {
 		return ip.PortUnreachable
 	case wire.ICMPv6AdminProhibited, wire.ICMPv6SourcePolicy, wire.ICMPv6RejectRoute:
 		return ip.AdminProhibited
+	case wire.ICMPv6BeyondScope, wire.ICMPv6AddressUnreachable:
+		return ip.HostUnreachable
 	}
-	return ip.HostUnreachable
+	return ip.ParameterProblem // a code that is not known: as on Linux
 }
 
 // sendProblemv6 answers p with a parameter problem about the octet at pointer, counted from the IPv6 header.
@@ -119,6 +118,13 @@ func (l *Interface) sendProblemv6(now int64, p *packet.Packet, code uint8, point
 // sendErrorv6 answers p with the ICMPv6 error, whose quote it fills in, unless p must not be answered; evenGroup says
 // that it may be if it came to a group, by RFC 4443 section 2.4 (e.3). p remains the caller's, and as it is.
 func (l *Interface) sendErrorv6(now int64, p *packet.Packet, r wire.ICMPv6ErrorRepr, evenGroup bool) {
+	if !p.IP.Foreign { // as in IPv4
+		l.emitErrorv6(now, p, r, evenGroup)
+	}
+}
+
+// emitErrorv6 is sendErrorv6, also for a packet to somebody else's address.
+func (l *Interface) emitErrorv6(now int64, p *packet.Packet, r wire.ICMPv6ErrorRepr, evenGroup bool) {
 	s := l.stack
 	c := &s.icmp.v6
 	message := packet.New(wire.ICMPv6HeaderLen + wire.ICMPv6MaxQuoteLen)
@@ -135,7 +141,7 @@ func (l *Interface) sendErrorv6(now int64, p *packet.Packet, r wire.ICMPv6ErrorR
 	if source.IsMulticast() {
 		source = netip.Addr{}
 	}
-	by, source, err := s.Route(replyLink(p, p.IP.Src), source, p.IP.Src)
+	by, source, err := s.routeError(p, source)
 	if err != nil {
 		c.OutErrors++
 		message.Release()
@@ -147,7 +153,7 @@ func (l *Interface) sendErrorv6(now int64, p *packet.Packet, r wire.ICMPv6ErrorR
 		message.Release()
 		return
 	}
-	message.IP = packet.IPInfo{Src: source, Dst: p.IP.Src, Link: replyLink(p, p.IP.Src), Protocol: ip.ProtocolICMPv6}
+	message.IP = errorInfo(p, source, ip.ProtocolICMPv6)
 	r.Emit(message.Head(), source, p.IP.Src)
 	s.sendICMP(now, c, by, message)
 }

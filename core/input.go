@@ -93,6 +93,10 @@ func (l *Interface) inputIP(now int64, p *packet.Packet) {
 func (l *Interface) deliver(now int64, p *packet.Packet, pointer int) {
 	s := l.stack
 	v6 := p.IP.Dst.Is6()
+	if p.IP.Foreign && !l.intercepts(p) {
+		l.drop(DropNotOurs, p)
+		return
+	}
 	switch p.IP.Protocol {
 	case ip.ProtocolTCP:
 		l.delivered(p, v6)

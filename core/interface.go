@@ -32,6 +32,8 @@ type Interface struct {
 	ipv6     bool
 	removed  bool
 
+	interceptsTCP, interceptsUDP bool // packets to any address, for the transports' forwarders
+
 	// What the device takes care of.
 	checksum                   dev.Checksums
 	segmentsTCPv4, segmentsTCP bool // of IPv4, and of IPv6
@@ -82,6 +84,15 @@ func (l *Interface) HardwareAddr() wire.HardwareAddr { return l.hardware }
 // Addresses returns the interface's own addresses, each with the prefix of its network, in the order in which they
 // were added.
 func (l *Interface) Addresses() []netip.Prefix { return slices.Clone(l.addresses) }
+
+// Groups returns the multicast groups that the interface belongs to.
+func (l *Interface) Groups() []netip.Addr {
+	groups := make([]netip.Addr, len(l.groups))
+	for i := range l.groups {
+		groups[i] = l.groups[i].addr
+	}
+	return groups
+}
 
 // Neighbours is the interface's neighbour cache; nil unless its medium is Ethernet.
 func (l *Interface) Neighbours() *neighbour.Cache { return l.neighbours }
@@ -322,8 +333,8 @@ func (l *Interface) broadcastv4(addr uint32) bool {
 	return false
 }
 
-// broadcasts is broadcastv4 for an address in its other form.
-func (l *Interface) broadcasts(addr netip.Addr) bool {
+// Broadcasts reports whether addr is the broadcast address of a subnet that the interface is in.
+func (l *Interface) Broadcasts(addr netip.Addr) bool {
 	if !addr.Is4() || len(l.broadcastsv4) == 0 {
 		return false
 	}

@@ -113,7 +113,7 @@ func (l *Interface) checkAddressesv4(p *packet.Packet, src, dst uint32) (cause D
 		p.IP.Group = true
 		return 0, true
 	}
-	return DropNotOurs, false
+	return l.checkForeign(p)
 }
 
 // IPv4 options that matter to who receives them, by RFC 791 section 3.1.

@@ -108,7 +108,7 @@ func (l *Interface) checkAddressesv6(p *packet.Packet, src, dst *[16]byte) (caus
 	case s.local.containsv6(dst):
 		return 0, true
 	}
-	return DropNotOurs, false
+	return l.checkForeign(p)
 }
 
 // martianZeros reports whether addr, which begins with zeros, is one that appears on no link: the loopback address or

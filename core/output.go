@@ -87,6 +87,9 @@ func (s *Stack) way(by ip.Path, p *packet.Packet) *path {
 	if way.generation == s.generation {
 		return way
 	}
+	if p.IP.Foreign {
+		return s.pathBack(p.IP.Link, p.IP.Dst)
+	}
 	return s.pathFor(p.IP.Link, p.IP.Src, p.IP.Dst)
 }
 
@@ -211,7 +214,7 @@ func (l *Interface) leaves(p *packet.Packet) *packet.Packet {
 	c.OutOctets += uint64(length)
 	if dst.IsMulticast() {
 		c.OutMcastPkts++
-	} else if dst == broadcastAddrv4 || l.broadcasts(dst) {
+	} else if dst == broadcastAddrv4 || l.Broadcasts(dst) {
 		c.OutBcastPkts++
 	}
 	if l.stack.log.trace {

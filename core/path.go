@@ -102,6 +102,34 @@ func (s *Stack) Route(link int32, src, dst netip.Addr) (ip.Path, netip.Addr, err
 	return found, source, nil
 }
 
+// SortDestinations sorts the addresses that a name resolved to, the one to try first first, by the stack's routes and
+// addresses: see route.SortDestinations. link returns the index of the interface that a link-local address is on, 0 if
+// that is not known; such an address cannot be used.
+func (s *Stack) SortDestinations(addrs []netip.Addr, link func(netip.Addr) int32) {
+	destinations := make([]route.Destination, len(addrs))
+	for i, addr := range addrs {
+		destinations[i] = route.Destination{Addr: addr, Source: s.sourceTo(link(addr), addr.Unmap().WithZone(""))}
+	}
+	route.SortDestinations(destinations)
+	for i := range destinations {
+		addrs[i] = destinations[i].Addr
+	}
+}
+
+// sourceTo returns the address that packets to dst would leave with, the zero value if there is no way for them. Unlike
+// Route it leaves no trace: asking for a way is no reason to look for neighbours.
+func (s *Stack) sourceTo(link int32, dst netip.Addr) route.Address {
+	l, nextHop, _ := s.nextHop(link, dst)
+	if l == nil {
+		return route.Address{}
+	}
+	if l.loopback() {
+		return route.Address{Prefix: netip.PrefixFrom(s.loopbackSource(dst), dst.BitLen()), Link: l.index}
+	}
+	source, _ := route.Source(s.sources, l.index, nextHop, dst)
+	return source
+}
+
 // mayLeave reports whether src, as the source of packets by the path, is the stack's own and means something there.
 func (s *Stack) mayLeave(src netip.Addr, by *path) bool {
 	switch {
@@ -118,16 +146,21 @@ func (s *Stack) mayLeave(src netip.Addr, by *path) bool {
 // source chooses the source address for packets to dst.
 func (s *Stack) source(by *path, dst netip.Addr) (netip.Addr, bool) {
 	if by.link.loopback() {
-		if s.local.contains(dst) {
-			return dst, true
-		}
-		if dst.Is4() {
-			return loopbackAddrv4, true
-		}
-		return loopbackAddrv6, true
+		return s.loopbackSource(dst), true
 	}
 	address, ok := route.Source(s.sources, by.link.index, by.nextHop, dst)
 	return address.Prefix.Addr(), ok
+}
+
+// loopbackSource is the source address for packets that never leave the stack.
+func (s *Stack) loopbackSource(dst netip.Addr) netip.Addr {
+	switch {
+	case s.local.contains(dst):
+		return dst
+	case dst.Is4():
+		return loopbackAddrv4
+	}
+	return loopbackAddrv6
 }
 
 // pathFor returns the path to dst, nil if there is none. Where the destination alone does not say which link is
@@ -168,11 +201,21 @@ func (s *Stack) owner(addr netip.Addr) *Interface {
 
 // findPath is pathFor without the memory.
 func (s *Stack) findPath(link int32, dst netip.Addr) *path {
-	if !dst.IsValid() || dst.IsUnspecified() || dst.Is4In6() {
+	l, nextHop, group := s.nextHop(link, dst)
+	if l == nil {
 		return nil
 	}
+	return s.pathVia(l, nextHop, group)
+}
+
+// nextHop returns the interface by which dst is reached, nil if it is not, and the next hop, and whether that is a group's
+// or broadcast address.
+func (s *Stack) nextHop(link int32, dst netip.Addr) (l *Interface, nextHop netip.Addr, group bool) {
+	if !dst.IsValid() || dst.IsUnspecified() || dst.Is4In6() {
+		return nil, netip.Addr{}, false
+	}
 	if s.reachesItself(link, dst) {
-		return s.pathVia(s.loopback, dst, false)
+		return s.loopback, dst, false
 	}
 	if ambiguous(dst) && (dst.Is6() || dst.IsMulticast() || dst == broadcastAddrv4) {
 		l := s.Interface(link)
@@ -180,22 +223,22 @@ func (s *Stack) findPath(link int32, dst netip.Addr) *path {
 			l = s.groupInterface(dst)
 		}
 		if l == nil || l.loopback() || !l.speaks(dst) {
-			return nil
+			return nil, netip.Addr{}, false
 		}
-		return s.pathVia(l, dst, dst.IsMulticast() || dst.Is4())
+		return l, dst, dst.IsMulticast() || dst.Is4()
 	}
 	r, ok := s.routes.Lookup(link, dst)
 	if !ok {
-		return nil
+		return nil, netip.Addr{}, false
 	}
-	l := s.Interface(r.Link)
+	l = s.Interface(r.Link)
 	if l == nil || !l.speaks(dst) {
-		return nil
+		return nil, netip.Addr{}, false
 	}
 	if r.Gateway.IsValid() {
-		return s.pathVia(l, r.Gateway, false)
+		return l, r.Gateway, false
 	}
-	return s.pathVia(l, dst, l.broadcasts(dst))
+	return l, dst, l.Broadcasts(dst)
 }
 
 // reachesItself reports whether packets to dst never leave the stack.

@@ -77,7 +77,7 @@ func New(now time.Time, config Config) (*Stack, error) {
 		return nil, fmt.Errorf("core: %w: Config.TCP: %w", ErrConfig, err)
 	}
 	config.UDP.Network, config.UDP.Epoch, config.UDP.Rand, config.UDP.Limits = s, now, config.Rand, config.Limits.UDP
-	config.UDP.PortUnreachable = s.portUnreachable
+	config.UDP.PortUnreachable, config.UDP.Rejected = s.portUnreachable, s.reject
 	if s.udp, err = udp.NewHost(config.UDP); err != nil {
 		return nil, fmt.Errorf("core: %w: Config.UDP: %w", ErrConfig, err)
 	}

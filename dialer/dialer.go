@@ -2,16 +2,26 @@
 // fields, the same methods, the same errors.
 //
 //	d := dialer.Dialer{Stack: stack, Timeout: 5 * time.Second}
-//	conn, err := d.DialContext(ctx, "tcp", "192.168.69.100:80")
+//	conn, err := d.DialContext(ctx, "tcp", "server.example:http")
+//
+// Names are asked of the stack's resolver, or of another in the field Resolver; of several addresses those of two families race
+// (Happy Eyeballs). In addition there are the field Control, in place of net.Dialer's, for what a connection is to begin with,
+// the fields ReadBuffer, WriteBuffer and TCP for the commonest of that, and DialFastOpen. Who needs none of all this calls the
+// methods of smolnet.Stack of these names, which are a Dialer's with nothing but Stack set.
+//
+// Not there are DialIP and DialUnix. What demands a *net.Dialer, such as tls.Dialer, cannot have one of these.
 package dialer
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"time"
 
 	"github.com/smolnet/smolnet/core/tcp"
+	"github.com/smolnet/smolnet/core/udp"
+	"github.com/smolnet/smolnet/internal/inet"
 	"github.com/smolnet/smolnet/internal/neterr"
 )
 
@@ -34,6 +44,16 @@ type Stack interface {
 	ConnectUDP(ctx context.Context, network string, local, remote netip.AddrPort, options Options) (net.Conn, error)
 }
 
+// Resolver turns names into numbers. *smolnet.Resolver is one, and so is *net.Resolver.
+type Resolver interface {
+	// LookupNetIP returns the addresses of a host, of the network "ip4", "ip6", or "ip" for both, in the order in which to
+	// try them.
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+
+	// LookupPort returns the port of a service, such as "http" on the network "tcp".
+	LookupPort(ctx context.Context, network, service string) (int, error)
+}
+
 // Options is what a Dialer asks of the connection that a stack makes.
 type Options struct {
 	// KeepAlive is as in net.TCPConn.SetKeepAliveConfig. TCP only.
@@ -47,6 +67,9 @@ type Options struct {
 	// where they are set, instead of those above.
 	TCP tcp.Options
 
+	// UDP is what datagrams bear in their IP headers; zero fields are the defaults. UDP only.
+	UDP udp.Options
+
 	// Data is what to send first. With TCP.FastOpen it may travel in the SYN. It is not kept. TCP only.
 	Data []byte
 }
@@ -59,8 +82,8 @@ type Dialer struct {
 	// Stack is the stack to dial through.
 	Stack Stack
 
-	// Timeout is how long a dial may take at most. If Deadline is set too, it may fail earlier. The default is no
-	// timeout; TCP itself gives up after a while.
+	// Timeout is how long a dial may take at most, name resolution included. If Deadline is set too, it may fail
+	// earlier. The default is no timeout; TCP itself gives up after a while.
 	//
 	// When there are several addresses to try, they share the time.
 	Timeout time.Duration
@@ -72,21 +95,53 @@ type Dialer struct {
 	// chooses.
 	LocalAddr net.Addr
 
-	// KeepAlive is the time, and the interval, after which an idle TCP connection is probed, unless KeepAliveConfig is
-	// enabled. Zero is the default of 15 seconds; a negative value disables keep-alive.
+	// DualStack does nothing.
+	//
+	// Deprecated: Two families race by default, as with net.Dialer. A negative FallbackDelay prevents that.
+	DualStack bool
+
+	// FallbackDelay is how long a dial of the network "tcp" waits for the addresses of the family that is preferred,
+	// before it tries those of the other at the same time: RFC 8305, also called Happy Eyeballs. If the preferred ones
+	// fail sooner, it turns to the others at once. Zero is the default of 300 ms; a negative value has all addresses
+	// tried one after the other.
+	FallbackDelay time.Duration
+
+	// KeepAlive is the time after which an idle TCP connection is probed, unless KeepAliveConfig is enabled. Zero is the
+	// default of 15 seconds; a negative value disables keep-alive. Either way the probes are 15 seconds apart, and the
+	// connection fails when nine have not been answered.
 	KeepAlive time.Duration
 
 	// KeepAliveConfig sets keep-alive in detail, if its Enable is set.
 	KeepAliveConfig net.KeepAliveConfig
 
+	// Resolver is asked for the numbers of names. If nil, it is the stack's own. A *net.Resolver fits, but what
+	// it asks, it asks through the operating system unless its own fields say otherwise.
+	Resolver Resolver
+
+	// Cancel ends dials when it is closed.
+	//
+	// Deprecated: Use DialContext, as with net.Dialer.
+	Cancel <-chan struct{}
+
+	// Control, if not nil, is called for each address before anything is sent to it, and may change what the connection
+	// begins with: buffers, congestion control, the fields of the IP headers. options holds what the fields below
+	// amount to; network has one family, "tcp4" for instance, and address is the one to connect to. An error ends the
+	// attempt with it. When two families race, it may be called twice at the same time.
+	//
+	// It is in place of net.Dialer's Control and ControlContext, which set the options of a file descriptor.
+	Control func(ctx context.Context, network, address string, options *Options) error
+
 	// ReadBuffer and WriteBuffer are the sizes of the connection's buffers, in octets, from the start; 0: the stack's
-	// defaults. Package net has no such fields: there, a Control function would set them.
+	// defaults; less is syscall.EINVAL. Package net has no such fields.
 	ReadBuffer, WriteBuffer int
 
 	// TCP is all else that can be chosen for a TCP connection, such as its congestion control; zero fields are the stack's
 	// defaults. Its KeepAlive and buffers hold where they are set, instead of the fields above. Package net has no such field.
 	TCP tcp.Options
 }
+
+// errNoStack is what becomes of a net.Dialer whose name alone was changed.
+var errNoStack = errors.New("the Dialer's Stack is not set")
 
 // Dial connects to the address on the network: see net.Dial for their forms. It is DialContext without a context.
 func (d *Dialer) Dial(network, address string) (net.Conn, error) {
@@ -98,27 +153,22 @@ func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 //
 // An error is a *net.OpError, as package net's is: over *os.SyscallError with an error number if the network failed;
 // Is context.DeadlineExceeded and a timeout if time ran out; Is context.Canceled if ctx was cancelled;
-// net.UnknownNetworkError, *net.AddrError or *net.DNSError if network or address are not usable.
+// net.UnknownNetworkError, *net.AddrError or *net.DNSError if network or address are not usable. When several addresses
+// were tried it is the error of the first.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	if ctx == nil {
-		panic("nil context")
-	}
 	return d.dial(ctx, network, address, d.options())
 }
 
-func (d *Dialer) dial(ctx context.Context, network, address string, options Options) (net.Conn, error) {
-	if deadline := d.deadline(ctx, time.Now()); !deadline.IsZero() {
-		if sooner, ok := ctx.Deadline(); !ok || deadline.Before(sooner) {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithDeadline(ctx, deadline)
-			defer cancel()
-		}
-	}
-	addrs, err := d.addresses(ctx, network, address)
-	if err != nil {
-		return nil, neterr.Op("dial", "", network, nil, nil, err)
-	}
-	return d.dialSerial(ctx, network, addrs, options)
+// DialTCP connects to raddr, from laddr unless that is zero. The network is "tcp", "tcp4" or "tcp6". Of the Dialer's fields
+// LocalAddr does not matter. The connection of a smolnet stack is a *smolnet.TCPConn.
+func (d *Dialer) DialTCP(ctx context.Context, network string, laddr, raddr netip.AddrPort) (net.Conn, error) {
+	return d.dialTo(ctx, "tcp", network, laddr, raddr)
+}
+
+// DialUDP makes a socket that exchanges datagrams with raddr alone, at laddr unless that is zero. The network is "udp", "udp4" or
+// "udp6". Of the Dialer's fields LocalAddr does not matter. The socket of a smolnet stack is a *smolnet.UDPConn.
+func (d *Dialer) DialUDP(ctx context.Context, network string, laddr, raddr netip.AddrPort) (net.Conn, error) {
+	return d.dialTo(ctx, "udp", network, laddr, raddr)
 }
 
 // DialFastOpen is DialContext for TCP with what to send first, which goes along with the SYN and so may save a round trip
@@ -128,17 +178,79 @@ func (d *Dialer) dial(ctx context.Context, network, address string, options Opti
 // What is in a SYN may reach the server twice: data must be such that this does no harm, as an HTTP GET. It must not be larger than
 // the send buffer can become (syscall.EINVAL). The networks are "tcp", "tcp4" and "tcp6".
 func (d *Dialer) DialFastOpen(ctx context.Context, network, address string, data []byte) (net.Conn, error) {
-	if ctx == nil {
-		panic("nil context")
-	}
-	switch network {
-	case "tcp", "tcp4", "tcp6":
-	default:
-		return nil, neterr.Op("dial", "", network, nil, nil, net.UnknownNetworkError(network))
+	if _, err := inet.ParseNetworkOf("tcp", network); err != nil {
+		return nil, neterr.Op("dial", "", network, nil, nil, err)
 	}
 	options := d.options()
 	options.TCP.FastOpen, options.Data = true, data
 	return d.dial(ctx, network, address, options)
+}
+
+// MultipathTCP reports whether Multipath TCP is used: it is not.
+func (d *Dialer) MultipathTCP() bool { return false }
+
+// SetMultipathTCP does nothing, as package net's does where the system has no Multipath TCP.
+func (d *Dialer) SetMultipathTCP(bool) {}
+
+// dial finds out what the address means and connects there.
+func (d *Dialer) dial(ctx context.Context, network, address string, options Options) (net.Conn, error) {
+	ctx, cancel := d.bounded(ctx)
+	defer cancel()
+	n, addrs, err := d.addresses(ctx, network, address)
+	if err != nil {
+		return nil, neterr.Op("dial", "", network, nil, nil, err)
+	}
+	a := attempt{Dialer: d, network: n, local: d.LocalAddr, options: options}
+	if d.FallbackDelay >= 0 && n.String() == "tcp" {
+		if primaries, fallbacks := partition(addrs); len(fallbacks) > 0 {
+			return a.race(ctx, primaries, fallbacks)
+		}
+	}
+	return a.serial(ctx, addrs)
+}
+
+// dialTo connects to an address that needs no looking up.
+func (d *Dialer) dialTo(ctx context.Context, protocol, network string, laddr, raddr netip.AddrPort) (net.Conn, error) {
+	ctx, cancel := d.bounded(ctx)
+	defer cancel()
+	n, err := inet.ParseNetworkOf(protocol, network)
+	if err == nil && d.Stack == nil {
+		err = errNoStack
+	}
+	if err != nil {
+		n, _ = inet.ParseNetwork(protocol)
+		return nil, neterr.Op("dial", "", network, n.Addr(laddr), n.Addr(raddr), err)
+	}
+	a := attempt{Dialer: d, network: n, local: n.Addr(laddr), options: d.options()}
+	return a.serial(ctx, []netip.AddrPort{raddr})
+}
+
+// bounded returns a context that ends when the dial must: with ctx, at the deadline, or with Cancel.
+func (d *Dialer) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if ctx == nil {
+		panic("nil context")
+	}
+	cancelDeadline := func() {}
+	if deadline := d.deadline(ctx, time.Now()); !deadline.IsZero() {
+		if sooner, ok := ctx.Deadline(); !ok || deadline.Before(sooner) {
+			ctx, cancelDeadline = context.WithDeadline(ctx, deadline)
+		}
+	}
+	if d.Cancel == nil {
+		return ctx, cancelDeadline
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-d.Cancel:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		cancel()
+		cancelDeadline()
+	}
 }
 
 // deadline is the earliest of the three that may be set, or zero. A negative Timeout counts, as it does in package net.
@@ -162,20 +274,29 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // addresses returns what the dial may try: those of the address's that LocalAddr can reach.
-func (d *Dialer) addresses(ctx context.Context, network, address string) ([]netip.AddrPort, error) {
-	if err := known(network); err != nil {
-		return nil, err
+func (d *Dialer) addresses(ctx context.Context, network, address string) (inet.Network, []netip.AddrPort, error) {
+	n, err := inet.ParseNetwork(network)
+	if err != nil {
+		return n, nil, err
+	}
+	if d.Stack == nil {
+		return n, nil, errNoStack
 	}
 	if address == "" {
-		return nil, neterr.ErrMissingAddress
+		return n, nil, neterr.ErrMissingAddress
 	}
-	addrs, err := d.Stack.Resolve(ctx, network, address)
+	var addrs []netip.AddrPort
+	if d.Resolver != nil {
+		addrs, err = inet.Resolve(ctx, d.Resolver, n, address)
+	} else {
+		addrs, err = d.Stack.Resolve(ctx, network, address)
+	}
 	if err != nil || d.LocalAddr == nil {
-		return addrs, err
+		return n, addrs, err
 	}
-	local, ok := localAddr(network, d.LocalAddr)
+	local, ok := n.AddrPort(d.LocalAddr)
 	if !ok {
-		return nil, &net.AddrError{Err: "mismatched local address type", Addr: d.LocalAddr.String()}
+		return n, nil, &net.AddrError{Err: "mismatched local address type", Addr: d.LocalAddr.String()}
 	}
 	var suitable []netip.AddrPort
 	for _, addr := range addrs {
@@ -184,100 +305,18 @@ func (d *Dialer) addresses(ctx context.Context, network, address string) ([]neti
 		}
 	}
 	if len(suitable) == 0 {
-		return nil, &net.AddrError{Err: "no suitable address found", Addr: d.LocalAddr.String()}
+		return n, nil, &net.AddrError{Err: "no suitable address found", Addr: d.LocalAddr.String()}
 	}
-	return suitable, nil
-}
-
-func known(network string) error {
-	switch network {
-	case "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6":
-		return nil
-	}
-	return net.UnknownNetworkError(network)
-}
-
-// localAddr returns addr, of which ok says whether it is of the network's type. A nil pointer is no address.
-func localAddr(network string, addr net.Addr) (local netip.AddrPort, ok bool) {
-	switch addr := addr.(type) {
-	case *net.TCPAddr:
-		local, ok = addr.AddrPort(), network[:3] == "tcp"
-	case *net.UDPAddr:
-		local, ok = addr.AddrPort(), network[:3] == "udp"
-	}
-	return netip.AddrPortFrom(local.Addr().Unmap(), local.Port()), ok
+	return n, suitable, nil
 }
 
 func wildcard(addr netip.AddrPort) bool {
 	return !addr.Addr().IsValid() || addr.Addr().IsUnspecified()
 }
 
-// dialSerial tries one address after the other. The first error is what the caller gets to see, as the most
-// relevant one.
-func (d *Dialer) dialSerial(ctx context.Context, network string, addrs []netip.AddrPort, options Options) (net.Conn, error) {
-	var first error
-	for i, addr := range addrs {
-		c, err := d.dialSingle(ctx, network, addr, len(addrs)-i, options)
-		if err == nil {
-			return c, nil
-		}
-		if first == nil {
-			first = err
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, first
-}
-
-// dialSingle tries one address, of so many that remain to be tried, and gives it its share of the time.
-func (d *Dialer) dialSingle(
-	ctx context.Context, network string, addr netip.AddrPort, remaining int, options Options,
-) (net.Conn, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, d.failure(network, addr, err)
-	}
-	if deadline, ok := ctx.Deadline(); ok {
-		if sooner := partialDeadline(time.Now(), deadline, remaining); sooner.Before(deadline) {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithDeadline(ctx, sooner)
-			defer cancel()
-		}
-	}
-	local, _ := localAddr(network, d.LocalAddr)
-	connect := d.Stack.ConnectTCP
-	if network[:3] == "udp" {
-		connect = d.Stack.ConnectUDP
-	}
-	c, err := connect(ctx, network, local, addr, options)
-	if err != nil {
-		return nil, d.failure(network, addr, err)
-	}
-	return c, nil
-}
-
-// leastShare is what an address gets at least of the time that remains, if so much remains.
-const leastShare = 2 * time.Second
-
-// partialDeadline returns when to turn to the next of the remaining addresses.
-func partialDeadline(now, deadline time.Time, remaining int) time.Time {
-	left := deadline.Sub(now)
-	return now.Add(min(left, max(leastShare, left/time.Duration(remaining))))
-}
-
 func (d *Dialer) options() Options {
-	keepAlive := d.KeepAliveConfig
-	if !keepAlive.Enable && d.KeepAlive >= 0 {
-		keepAlive = net.KeepAliveConfig{Enable: true, Idle: d.KeepAlive}
+	return Options{
+		KeepAlive:  inet.KeepAlive(d.KeepAliveConfig, d.KeepAlive),
+		ReadBuffer: d.ReadBuffer, WriteBuffer: d.WriteBuffer, TCP: d.TCP,
 	}
-	return Options{KeepAlive: keepAlive, ReadBuffer: d.ReadBuffer, WriteBuffer: d.WriteBuffer, TCP: d.TCP}
-}
-
-func (d *Dialer) failure(network string, addr netip.AddrPort, err error) error {
-	var remote net.Addr = net.TCPAddrFromAddrPort(addr)
-	if network[:3] == "udp" {
-		remote = net.UDPAddrFromAddrPort(addr)
-	}
-	return neterr.Op("dial", "connect", network, d.LocalAddr, remote, err)
 }

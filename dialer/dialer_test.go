@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -21,6 +22,7 @@ type stack struct {
 	addrs   []netip.AddrPort
 	connect func(ctx context.Context, remote netip.AddrPort) (net.Conn, error)
 
+	mu      sync.Mutex // what follows may be noted by two racers at once
 	tried   []string
 	local   netip.AddrPort
 	options Options
@@ -31,8 +33,10 @@ func (s *stack) Resolve(context.Context, string, string) ([]netip.AddrPort, erro
 }
 
 func (s *stack) ConnectTCP(ctx context.Context, network string, local, remote netip.AddrPort, o Options) (net.Conn, error) {
+	s.mu.Lock()
 	s.tried = append(s.tried, network+" "+remote.String())
 	s.local, s.options = local, o
+	s.mu.Unlock()
 	return s.connect(ctx, remote)
 }
 
@@ -197,10 +201,12 @@ func TestAddressesShareTheTime(t *testing.T) {
 		addrs   int
 		timeout time.Duration
 		want    []time.Duration // when each is tried
+		named   string          // by the error
 	}{
-		{"evenly", 3, 30 * time.Second, []time.Duration{0, 10 * time.Second, 20 * time.Second}},
-		{"at least two seconds each", 3, 3 * time.Second, []time.Duration{0, 2 * time.Second}},
-		{"what there is, if that is less", 3, time.Second, []time.Duration{0}},
+		{"one has it all", 1, 30 * time.Second, []time.Duration{0}, "192.0.2.1:80"},
+		{"evenly", 3, 30 * time.Second, []time.Duration{0, 10 * time.Second, 20 * time.Second}, "192.0.2.1:80"},
+		{"at least two seconds each", 3, 3 * time.Second, []time.Duration{0, 2 * time.Second}, "192.0.2.3:80"},
+		{"what there is, if that is less", 3, time.Second, []time.Duration{0}, "192.0.2.2:80"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -212,7 +218,8 @@ func TestAddressesShareTheTime(t *testing.T) {
 					return wait(ctx, remote)
 				}
 				_, err := (&Dialer{Stack: s, Timeout: tc.timeout}).Dial("tcp", "host:80")
-				require.ErrorContains(t, err, "192.0.2.1:80: i/o timeout")
+				require.EqualError(t, err, "dial tcp "+tc.named+": i/o timeout")
+				require.ErrorIs(t, err, context.DeadlineExceeded)
 				require.Equal(t, tc.want, tried)
 				require.Equal(t, tc.timeout, time.Since(start))
 			})
@@ -227,9 +234,71 @@ func TestCancel(t *testing.T) {
 		s := &stack{addrs: addrPorts("192.0.2.1:80", "192.0.2.2:80"), connect: wait}
 		_, err := (&Dialer{Stack: s}).DialContext(ctx, "tcp", "host:80")
 		require.ErrorIs(t, err, context.Canceled)
-		require.EqualError(t, err, "dial tcp 192.0.2.1:80: operation was canceled")
+		require.EqualError(t, err, "dial tcp 192.0.2.2:80: operation was canceled", "the address whose turn it would be")
 		require.Len(t, s.tried, 1, "nobody waits for the second address any more")
 	})
+}
+
+func TestCancelOfTheDialer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, after := range []time.Duration{0, time.Second} {
+			cancel := make(chan struct{})
+			if after == 0 {
+				close(cancel)
+			} else {
+				time.AfterFunc(after, func() { close(cancel) })
+			}
+			start := time.Now()
+			s := &stack{addrs: addrPorts("192.0.2.1:80"), connect: wait}
+			_, err := (&Dialer{Stack: s, Cancel: cancel}).Dial("tcp", "host:80")
+			require.Equal(t, after, time.Since(start))
+			require.ErrorIs(t, err, context.Canceled)
+			require.EqualError(t, err, "dial tcp 192.0.2.1:80: operation was canceled")
+		}
+	})
+}
+
+// A caller that gives up is told so, though an address has failed before: it may ask with errors.Is.
+func TestCancelAfterAnAddressHasFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stack{addrs: addrPorts("192.0.2.1:80", "192.0.2.2:80", "192.0.2.3:80")}
+		s.connect = func(ctx context.Context, remote netip.AddrPort) (net.Conn, error) {
+			if remote == s.addrs[0] {
+				return nil, ip.ErrConnectionRefused
+			}
+			return wait(ctx, remote)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		_, err := (&Dialer{Stack: s}).DialContext(ctx, "tcp", "host:80")
+		require.EqualError(t, err, "dial tcp 192.0.2.3:80: operation was canceled")
+	})
+}
+
+// everlasting is a context that has no deadline, though it names a time.
+type everlasting struct{ context.Context }
+
+func (everlasting) Deadline() (time.Time, bool) { return time.Unix(0, 0), false }
+
+func TestContextWithoutDeadlineMayNameATime(t *testing.T) {
+	conn, _ := net.Pipe()
+	s := &stack{addrs: addrPorts("192.0.2.1:80", "192.0.2.2:80")}
+	s.connect = func(ctx context.Context, _ netip.AddrPort) (net.Conn, error) { return conn, ctx.Err() }
+	_, err := (&Dialer{Stack: s}).DialContext(everlasting{t.Context()}, "tcp", "host:80")
+	require.NoError(t, err)
+}
+
+// Who replaces net.Dialer by this one may forget to set what that has not.
+func TestStackIsNotSet(t *testing.T) {
+	const want = "the Dialer's Stack is not set"
+	var d Dialer
+	_, err := d.Dial("tcp", "192.0.2.1:80")
+	require.EqualError(t, err, "dial tcp: "+want)
+	_, err = d.DialFastOpen(t.Context(), "tcp", "192.0.2.1:80", nil)
+	require.EqualError(t, err, "dial tcp: "+want)
+	_, err = d.DialUDP(t.Context(), "udp", netip.AddrPort{}, netip.MustParseAddrPort("192.0.2.1:80"))
+	require.ErrorContains(t, err, want)
+	require.IsType(t, (*net.OpError)(nil), err)
 }
 
 func TestNilContextPanics(t *testing.T) {

@@ -3,15 +3,22 @@
 //
 //	lc := listener.ListenConfig{Stack: stack, Backlog: 128}
 //	l, err := lc.Listen(ctx, "tcp", ":80")
+//
+// In addition there are the field Control, in place of net.ListenConfig's, for what connections or sockets are to begin with, and
+// fields for what package net leaves to the operating system: Backlog, ReusePort, ReuseAddr, buffers and the options of TCP. Who
+// needs none of all this calls the methods of smolnet.Stack, which are a ListenConfig's with nothing but Stack set.
 package listener
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"time"
 
 	"github.com/smolnet/smolnet/core/tcp"
+	"github.com/smolnet/smolnet/core/udp"
+	"github.com/smolnet/smolnet/internal/inet"
 	"github.com/smolnet/smolnet/internal/neterr"
 )
 
@@ -37,6 +44,9 @@ type Options struct {
 	// KeepAlive is what accepted connections begin with, as in net.TCPConn.SetKeepAliveConfig. TCP only.
 	KeepAlive net.KeepAliveConfig
 
+	// ReusePort and ReuseAddr are as in ListenConfig; ReuseAddr is for UDP only.
+	ReusePort, ReuseAddr bool
+
 	// Backlog is how many connections may wait to be accepted; 0: the stack's default. TCP only.
 	Backlog int
 
@@ -47,6 +57,9 @@ type Options struct {
 	// TCP is all else that accepted connections begin with; zero fields are the stack's defaults. Its KeepAlive and buffers
 	// hold where they are set, instead of those above.
 	TCP tcp.Options
+
+	// UDP is what datagrams bear in their IP headers; zero fields are the defaults. UDP only.
+	UDP udp.Options
 }
 
 // ListenConfig is net.ListenConfig for a smolnet stack. Stack must be set; the zero value of any other field is the
@@ -55,20 +68,40 @@ type ListenConfig struct {
 	// Stack is the stack to listen on.
 	Stack Stack
 
-	// KeepAlive is the time, and the interval, after which an idle accepted connection is probed, unless
-	// KeepAliveConfig is enabled. Zero is the default of 15 seconds; a negative value disables keep-alive.
+	// KeepAlive is the time after which an idle accepted connection is probed, unless KeepAliveConfig is enabled. Zero is
+	// the default of 15 seconds; a negative value disables keep-alive. Either way the probes are 15 seconds apart, and
+	// the connection fails when nine have not been answered.
 	KeepAlive time.Duration
 
 	// KeepAliveConfig sets keep-alive in detail, if its Enable is set.
 	KeepAliveConfig net.KeepAliveConfig
 
+	// Control, if not nil, is called before anything can arrive, and may change what accepted connections, or a UDP socket, begin
+	// with: buffers, congestion control, the fields of the IP headers. options holds what the fields below amount to; network
+	// has one family, "tcp4" for instance ("tcp6" for both), and address is the one to listen on. An error ends the call with
+	// it.
+	//
+	// It is in place of net.ListenConfig's Control, which sets the options of a file descriptor.
+	Control func(network, address string, options *Options) error
+
 	// Backlog is how many connections may wait to be accepted; while so many wait, the attempts of others are
-	// dropped, for the peer to repeat, and never refused. 0 is the stack's default. Package net takes the number
-	// from the operating system's configuration.
+	// dropped, for the peer to repeat, and never refused. 0 is the stack's default, core.Limits.TCP.Backlog, 4,096 unless it is
+	// set, which is also the most; less is syscall.EINVAL. Package net takes the number from the operating system's configuration.
 	Backlog int
 
+	// ReusePort shares an address and port with others, all of which must have set it, as the socket option SO_REUSEPORT does.
+	// Each connection goes to one of the listeners, and all the datagrams from one sender to one of the sockets, by a seeded hash of
+	// addresses and ports; what is sent to a multicast or broadcast address goes to all sockets. Package net has no such field.
+	ReusePort bool
+
+	// ReuseAddr lets UDP sockets have the same address and port, all of which must have set it, as the socket option SO_REUSEADDR does
+	// on Linux: what is sent to a multicast or broadcast address goes to all of them, as a responder for mDNS needs it, and
+	// the rest to the one that came last. It means nothing for TCP, whose listeners may follow one another without. Package net has
+	// no such field.
+	ReuseAddr bool
+
 	// ReadBuffer and WriteBuffer are the sizes of the buffers, in octets, that accepted connections or a UDP socket
-	// begin with; 0: the stack's defaults. Package net has no such fields: there, a Control function would set them.
+	// begin with; 0: the stack's defaults; less is syscall.EINVAL. Package net has no such fields.
 	ReadBuffer, WriteBuffer int
 
 	// TCP is all else that accepted TCP connections begin with, such as their congestion control, and FastOpen is whether data in
@@ -83,16 +116,20 @@ type ListenConfig struct {
 // An error is a *net.OpError, as package net's is: over *os.SyscallError with an error number if the address is not
 // available or in use; net.UnknownNetworkError, *net.AddrError or *net.DNSError if network or address are not usable.
 func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (net.Listener, error) {
-	local, err := lc.resolve(ctx, network, address)
+	n, local, err := lc.resolve(ctx, network, address)
 	if err != nil {
 		return nil, neterr.Op("listen", "", network, nil, nil, err)
 	}
-	if network[:3] != "tcp" {
-		return nil, neterr.Op("listen", "", network, nil, net.UDPAddrFromAddrPort(local), unexpected(address))
+	if n.Protocol() != "tcp" {
+		return nil, neterr.Op("listen", "", network, nil, n.Addr(local), unexpected(address))
 	}
-	l, err := lc.Stack.ListenOnTCP(network, local, lc.options())
+	options, err := lc.options(n, local)
 	if err != nil {
-		return nil, neterr.Op("listen", "bind", network, nil, net.TCPAddrFromAddrPort(local), err)
+		return nil, neterr.Op("listen", "", network, nil, n.Addr(local), err)
+	}
+	l, err := lc.Stack.ListenOnTCP(network, local, options)
+	if err != nil {
+		return nil, neterr.Op("listen", "bind", network, nil, n.Addr(local), err)
 	}
 	return l, nil
 }
@@ -100,53 +137,77 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (ne
 // ListenPacket announces on the local address: see net.ListenPacket. The networks are "udp", "udp4" and "udp6". ctx
 // and errors are as for Listen.
 func (lc *ListenConfig) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
-	local, err := lc.resolve(ctx, network, address)
+	n, local, err := lc.resolve(ctx, network, address)
 	if err != nil {
 		return nil, neterr.Op("listen", "", network, nil, nil, err)
 	}
-	if network[:3] != "udp" {
-		return nil, neterr.Op("listen", "", network, nil, net.TCPAddrFromAddrPort(local), unexpected(address))
+	if n.Protocol() != "udp" {
+		return nil, neterr.Op("listen", "", network, nil, n.Addr(local), unexpected(address))
 	}
-	c, err := lc.Stack.ListenOnUDP(network, local, lc.options())
+	options, err := lc.options(n, local)
 	if err != nil {
-		return nil, neterr.Op("listen", "bind", network, nil, net.UDPAddrFromAddrPort(local), err)
+		return nil, neterr.Op("listen", "", network, nil, n.Addr(local), err)
+	}
+	c, err := lc.Stack.ListenOnUDP(network, local, options)
+	if err != nil {
+		return nil, neterr.Op("listen", "bind", network, nil, n.Addr(local), err)
 	}
 	return c, nil
 }
+
+// MultipathTCP reports whether Multipath TCP is used: it is not.
+func (lc *ListenConfig) MultipathTCP() bool { return false }
+
+// SetMultipathTCP does nothing, as package net's does where the system has no Multipath TCP.
+func (lc *ListenConfig) SetMultipathTCP(bool) {}
+
+// errNoStack is what becomes of a net.ListenConfig whose name alone was changed.
+var errNoStack = errors.New("the ListenConfig's Stack is not set")
 
 func unexpected(address string) error {
 	return &net.AddrError{Err: "unexpected address type", Addr: address}
 }
 
 // resolve returns the one address to listen on: the first of IPv4, as package net has it, or else the first.
-func (lc *ListenConfig) resolve(ctx context.Context, network, address string) (local netip.AddrPort, err error) {
-	switch network {
-	case "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6":
-	default:
-		return local, net.UnknownNetworkError(network)
+func (lc *ListenConfig) resolve(ctx context.Context, network, address string) (n inet.Network, local netip.AddrPort, err error) {
+	n, err = inet.ParseNetwork(network)
+	if err != nil {
+		return n, local, err
+	}
+	if lc.Stack == nil {
+		return n, local, errNoStack
 	}
 	addrs, err := lc.Stack.Resolve(ctx, network, address)
 	if err != nil {
-		return local, err
+		return n, local, err
 	}
 	for _, addr := range addrs {
 		if addr.Addr().Unmap().Is4() {
-			return addr, nil
+			return n, addr, nil
 		}
 	}
-	return addrs[0], nil
+	return n, addrs[0], nil
 }
 
-func (lc *ListenConfig) options() Options {
-	keepAlive := lc.KeepAliveConfig
-	if !keepAlive.Enable && lc.KeepAlive >= 0 {
-		keepAlive = net.KeepAliveConfig{Enable: true, Idle: lc.KeepAlive}
-	}
-	return Options{
-		KeepAlive:   keepAlive,
+// options returns what the configuration and its Control ask for.
+func (lc *ListenConfig) options(n inet.Network, local netip.AddrPort) (Options, error) {
+	options := Options{
+		KeepAlive:   inet.KeepAlive(lc.KeepAliveConfig, lc.KeepAlive),
+		ReusePort:   lc.ReusePort,
+		ReuseAddr:   lc.ReuseAddr,
 		Backlog:     lc.Backlog,
 		ReadBuffer:  lc.ReadBuffer,
 		WriteBuffer: lc.WriteBuffer,
 		TCP:         lc.TCP,
 	}
+	if lc.Control == nil {
+		return options, nil
+	}
+	if n.Family() != '4' && (!local.Addr().IsValid() || local.Addr().IsUnspecified()) {
+		n = n.Of(netip.IPv6Unspecified())
+	} else {
+		n = n.Of(local.Addr())
+	}
+	err := lc.Control(n.String(), n.Addr(local).String(), &options)
+	return options, err
 }

@@ -627,6 +627,5 @@ func requireOp(t testing.TB, err error, op string) {
 	e, ok := err.(*net.OpError)
 	require.True(t, ok, "%T: %v", err, err)
 	require.Equal(t, op, e.Op)
-	require.NotEmpty(t, e.Net)
-	require.NotNil(t, e.Err)
+	requireRules(t, kindOf(op), err)
 }

@@ -2,6 +2,7 @@ package smolnet
 
 import (
 	"net"
+	"os"
 	"time"
 )
 
@@ -15,6 +16,17 @@ type deadline struct {
 
 // passed reports whether calls on the side fail by now.
 func (d *side) passed() bool { return d.deadline != nil && d.deadline.passed }
+
+// unusable is why calls on one of the endpoint's sides fail by now: it was closed, or the side's deadline has passed. The mutex is held.
+func (e *endpoint) unusable(d *side) error {
+	switch {
+	case !e.open():
+		return net.ErrClosed
+	case d.passed():
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
 
 // setDeadlines sets when the calls on some sides fail, or returns net.ErrClosed.
 func (e *endpoint) setDeadlines(at time.Time, sides ...*side) error {

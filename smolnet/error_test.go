@@ -46,6 +46,7 @@ func TestDialErrors(t *testing.T) {
 		{"tcp", "[::ffff:127.0.0.1]:1", syscall.ECONNREFUSED, "dial tcp 127.0.0.1:1: connect: connection refused"},
 		{"tcp", ":1", syscall.ECONNREFUSED, "dial tcp :1: connect: connection refused"},
 		{"tcp4", ":http", syscall.ECONNREFUSED, "dial tcp4 :80: connect: connection refused"},
+		{"tcp", ":0", syscall.ECONNREFUSED, "dial tcp :0: connect: connection refused"},
 		{"tcp", "0.0.0.0:1", syscall.ECONNREFUSED, "dial tcp 0.0.0.0:1: connect: connection refused"},
 		{"tcp", "[::]:1", syscall.ECONNREFUSED, "dial tcp [::]:1: connect: connection refused"},
 		{"tcp", "192.168.69.100:1", syscall.ECONNREFUSED, "dial tcp 192.168.69.100:1: connect: connection refused"},

@@ -1,6 +1,7 @@
 package smolnet_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log"
@@ -38,6 +39,14 @@ func Example() {
 	// Output: hello, /world <nil>
 }
 
+// check ends an example that has failed.
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// stackOn returns a stack with one interface.
 func stackOn(device *pipe.Device, address string) *smolnet.Stack {
 	stack, err := smolnet.New(smolnet.Config{})
 	if err != nil {
@@ -51,4 +60,28 @@ func stackOn(device *pipe.Device, address string) *smolnet.Stack {
 		log.Fatal(err)
 	}
 	return stack
+}
+
+// A resolver with a table of hosts, and one server for all other names.
+func ExampleNewResolver() {
+	stack, err := smolnet.New(smolnet.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer stack.Close()
+	resolver, err := smolnet.NewResolver(stack, smolnet.ResolverConfig{
+		Servers: []netip.AddrPort{netip.MustParseAddrPort("192.168.69.100:53")},
+		Search:  []string{"example"},
+		Hosts:   map[string][]netip.Addr{"printer": {netip.MustParseAddr("192.168.69.7")}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	addrs, err := resolver.LookupHost(context.Background(), "printer")
+	fmt.Println(addrs, err)
+	names, err := resolver.LookupAddr(context.Background(), "192.168.69.7")
+	fmt.Println(names, err)
+	// Output:
+	// [192.168.69.7] <nil>
+	// [printer] <nil>
 }

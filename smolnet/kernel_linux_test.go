@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/smolnet/smolnet/core"
 	"github.com/smolnet/smolnet/core/tcp"
 	"github.com/smolnet/smolnet/dev"
 	"github.com/smolnet/smolnet/dev/tap"
@@ -131,8 +132,8 @@ func listenPlain(network, address string) (net.Listener, error) {
 	return config.Listen(context.Background(), network, address)
 }
 
-// attach makes a stack with the device.
-func attach(t *testing.T, device dev.Device, kernel *host, config smolnet.Config) *cable {
+// attach makes a stack with the device, and with routes behind the kernel.
+func attach(t *testing.T, device dev.Device, kernel *host, config smolnet.Config, routes ...core.Route) *cable {
 	t.Helper()
 	stack := newStack(t, config)
 	s := &host{
@@ -144,7 +145,9 @@ func attach(t *testing.T, device dev.Device, kernel *host, config smolnet.Config
 	if device.Capabilities().Medium != dev.Ethernet {
 		s.linkLocal = netip.MustParseAddr("fe80::1")
 	}
-	link, err := stack.AddInterface(smolnet.Interface{Name: stackInterface, Device: device, Addresses: s.addresses()})
+	link, err := stack.AddInterface(smolnet.Interface{
+		Name: stackInterface, Device: device, Addresses: s.addresses(), Routes: routes,
+	})
 	require.NoError(t, err)
 	for _, address := range link.Addresses() {
 		if address.Addr().IsLinkLocalUnicast() {
@@ -259,13 +262,6 @@ func (w way) udp(t testing.TB) (client net.Conn, server net.PacketConn) {
 	require.NoError(t, server.SetDeadline(time.Now().Add(patience)))
 	require.NoError(t, client.SetDeadline(time.Now().Add(patience)))
 	return client, server
-}
-
-// start has somebody do something meanwhile, and returns where the error will be.
-func start(do func() error) <-chan error {
-	done := make(chan error, 1)
-	go func() { done <- do() }()
-	return done
 }
 
 // until waits for something of which no event tells.

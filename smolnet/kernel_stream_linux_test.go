@@ -21,6 +21,7 @@ func requireSystemError(t testing.TB, err error, op, call string, number syscall
 	require.IsType(t, (*net.OpError)(nil), err)
 	failure := err.(*net.OpError)
 	require.Equal(t, op, failure.Op)
+	requireRules(t, kindOf(op), err)
 	require.Equal(t, os.NewSyscallError(call, number), failure.Err)
 	return failure
 }

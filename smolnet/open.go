@@ -11,6 +11,7 @@ import (
 	"github.com/smolnet/smolnet/core/tcp"
 	"github.com/smolnet/smolnet/core/udp"
 	"github.com/smolnet/smolnet/dialer"
+	"github.com/smolnet/smolnet/internal/inet"
 	"github.com/smolnet/smolnet/internal/neterr"
 	"github.com/smolnet/smolnet/listener"
 )
@@ -18,10 +19,20 @@ import (
 // ConnectTCP is what dialer.Dialer calls, with one of the addresses that Resolve returned. The connection is a
 // *TCPConn. Errors are bare: core's, or the context's.
 func (s *Stack) ConnectTCP(ctx context.Context, network string, local, remote netip.AddrPort, options dialer.Options) (net.Conn, error) {
-	n, err := networkFor("tcp", network)
+	n, err := inet.ParseNetworkOf("tcp", network)
 	if err != nil {
 		return nil, err
 	}
+	c, err := s.connectTCP(ctx, n, local, remote, options)
+	if err != nil {
+		return nil, err // and a nil interface
+	}
+	return c, nil
+}
+
+func (s *Stack) connectTCP(
+	ctx context.Context, n inet.Network, local, remote netip.AddrPort, options dialer.Options,
+) (*TCPConn, error) {
 	c := &TCPConn{ep: endpoint{stack: s, network: n}}
 	s.mu.Lock()
 	e, err := s.connecting(n, local, remote)
@@ -29,13 +40,13 @@ func (s *Stack) ConnectTCP(ctx context.Context, network string, local, remote ne
 	case err != nil:
 	case s.closed:
 		err = net.ErrClosed
-	case addr.IsMulticast() || addr == broadcast:
+	case addr.IsMulticast() || s.broadcasts(addr):
 		err = ip.ErrNetworkUnreachable // as on Linux, where such an address has no route of the kind that TCP needs
 	case e.remote.Port() == 0:
 		err = ip.ErrConnectionRefused // nobody listens there
 	default:
 		c.tcp, err = s.core.TCP().Dial(time.Now(), tcp.DialConfig{
-			Local: e.local, Remote: e.remote, Link: e.link, Owner: &c.ep, Data: options.Data,
+			Local: e.local, Remote: e.remote, Link: e.link, DualStack: n.Family() != '6', Owner: &c.ep, Data: options.Data,
 			Options: s.options(options.TCP, options.KeepAlive, options.ReadBuffer, options.WriteBuffer),
 		})
 	}
@@ -51,15 +62,6 @@ func (s *Stack) ConnectTCP(ctx context.Context, network string, local, remote ne
 }
 
 var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
-
-// networkFor is networkOf for a call that is for one protocol.
-func networkFor(protocol, name string) (network, error) {
-	n, err := networkOf(name)
-	if err == nil && n.protocol() != protocol {
-		err = net.UnknownNetworkError(name)
-	}
-	return n, err
-}
 
 // connectError names the system call that would have failed: it was the binding to a local address if that was
 // asked for and is what is wrong.
@@ -133,10 +135,18 @@ func (s *Stack) options(o tcp.Options, keepAlive net.KeepAliveConfig, readBuffer
 // ListenOnTCP is what listener.ListenConfig calls, with an address that Resolve returned. The listener is a
 // *TCPListener. Errors are bare: core's, or net.ErrClosed.
 func (s *Stack) ListenOnTCP(network string, local netip.AddrPort, options listener.Options) (net.Listener, error) {
-	n, err := networkFor("tcp", network)
+	n, err := inet.ParseNetworkOf("tcp", network)
 	if err != nil {
 		return nil, err
 	}
+	l, err := s.listenTCP(n, local, options)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func (s *Stack) listenTCP(n inet.Network, local netip.AddrPort, options listener.Options) (*TCPListener, error) {
 	l := &TCPListener{ep: endpoint{stack: s, network: n}}
 	s.mu.Lock()
 	defer s.unlock()
@@ -149,7 +159,7 @@ func (s *Stack) ListenOnTCP(network string, local netip.AddrPort, options listen
 	}
 	l.ep.mapped = dual
 	l.tcp, err = s.core.TCP().Listen(tcp.ListenConfig{
-		Local: addr, Link: link, DualStack: dual, Backlog: options.Backlog, Owner: &l.ep,
+		Local: addr, Link: link, DualStack: dual, ReusePort: options.ReusePort, Backlog: options.Backlog, Owner: &l.ep,
 		Options: s.options(options.TCP, options.KeepAlive, options.ReadBuffer, options.WriteBuffer),
 	})
 	if err != nil {
@@ -162,13 +172,21 @@ func (s *Stack) ListenOnTCP(network string, local netip.AddrPort, options listen
 // ConnectUDP is what dialer.Dialer calls, with one of the addresses that Resolve returned. The socket is a *UDPConn.
 // Errors are bare: core's, or the context's.
 func (s *Stack) ConnectUDP(ctx context.Context, network string, local, remote netip.AddrPort, options dialer.Options) (net.Conn, error) {
-	n, err := networkFor("udp", network)
+	n, err := inet.ParseNetworkOf("udp", network)
 	if err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
 		return nil, err
 	}
+	c, err := s.connectUDP(n, local, remote, options)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (s *Stack) connectUDP(n inet.Network, local, remote netip.AddrPort, options dialer.Options) (*UDPConn, error) {
 	s.mu.Lock()
 	defer s.unlock()
 	e, err := s.connecting(n, local, remote)
@@ -176,7 +194,8 @@ func (s *Stack) ConnectUDP(ctx context.Context, network string, local, remote ne
 		return nil, connectError(local, err)
 	}
 	c, err := s.bindUDP(n, udp.BindConfig{
-		Local: e.local, Remote: e.remote, Link: e.link, ReceiveBuffer: options.ReadBuffer, SendBuffer: options.WriteBuffer,
+		Local: e.local, Remote: e.remote, Link: e.link, DualStack: n.Family() != '6', Options: options.UDP,
+		ReceiveBuffer: options.ReadBuffer, SendBuffer: options.WriteBuffer,
 	})
 	if err != nil {
 		return nil, connectError(local, err)
@@ -187,10 +206,18 @@ func (s *Stack) ConnectUDP(ctx context.Context, network string, local, remote ne
 // ListenOnUDP is what listener.ListenConfig calls, with an address that Resolve returned. The socket is a *UDPConn.
 // Errors are bare: core's, or net.ErrClosed.
 func (s *Stack) ListenOnUDP(network string, local netip.AddrPort, options listener.Options) (net.PacketConn, error) {
-	n, err := networkFor("udp", network)
+	n, err := inet.ParseNetworkOf("udp", network)
 	if err != nil {
 		return nil, err
 	}
+	c, err := s.listenUDP(n, local, options)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (s *Stack) listenUDP(n inet.Network, local netip.AddrPort, options listener.Options) (*UDPConn, error) {
 	s.mu.Lock()
 	defer s.unlock()
 	addr, link, dual, err := s.listening(n, local)
@@ -198,7 +225,8 @@ func (s *Stack) ListenOnUDP(network string, local netip.AddrPort, options listen
 		return nil, err
 	}
 	c, err := s.bindUDP(n, udp.BindConfig{
-		Local: addr, Link: link, DualStack: dual, ReceiveBuffer: options.ReadBuffer, SendBuffer: options.WriteBuffer,
+		Local: addr, Link: link, DualStack: dual, Options: options.UDP, ReusePort: options.ReusePort, ReuseAddr: options.ReuseAddr,
+		ReceiveBuffer: options.ReadBuffer, SendBuffer: options.WriteBuffer,
 	})
 	if err != nil {
 		return nil, err
@@ -207,7 +235,7 @@ func (s *Stack) ListenOnUDP(network string, local netip.AddrPort, options listen
 	return c, nil
 }
 
-func (s *Stack) bindUDP(n network, config udp.BindConfig) (*UDPConn, error) {
+func (s *Stack) bindUDP(n inet.Network, config udp.BindConfig) (*UDPConn, error) {
 	if s.closed {
 		return nil, net.ErrClosed
 	}

@@ -3,6 +3,8 @@ package smolnet_test
 import (
 	"net/netip"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -43,12 +45,26 @@ func newPairOf(t testing.TB, link pipe.Config, config smolnet.Config) (first, se
 	return first, second
 }
 
+// linkLocal is the address of IPv6 that the stack's first interface beside the loopback has on its link alone.
+func linkLocal(t testing.TB, s *smolnet.Stack) netip.Addr {
+	t.Helper()
+	for _, prefix := range s.Links()[1].Addresses() {
+		if prefix.Addr().Is6() && prefix.Addr().IsLinkLocalUnicast() {
+			return prefix.Addr()
+		}
+	}
+	t.Fatal("an Ethernet interface has a link-local address")
+	return netip.Addr{}
+}
+
 // place is where the tests' connections live: on the loopback of one stack, or between two.
 type place struct {
 	name    string
 	network string
 	address string // of the listening side, the port 0
 	stacks  func(t testing.TB) (dialing, listening *smolnet.Stack)
+
+	virtual bool // in virtual time: set where a test is run
 }
 
 func onLoopback(t testing.TB) (dialing, listening *smolnet.Stack) {
@@ -59,14 +75,14 @@ func onLoopback(t testing.TB) (dialing, listening *smolnet.Stack) {
 func onPipe(t testing.TB) (dialing, listening *smolnet.Stack) { return newPair(t, pipe.Config{}) }
 
 var places = []place{
-	{"loopback IPv4", "tcp4", "127.0.0.1:0", onLoopback},
-	{"loopback IPv6", "tcp6", "[::1]:0", onLoopback},
-	{"pipe IPv4", "tcp", "192.168.69.100:0", onPipe},
-	{"pipe IPv6", "tcp", "[fdaa::100]:0", onPipe},
-	{"pipe of IP packets with offloads", "tcp", "192.168.69.100:0", func(t testing.TB) (_, _ *smolnet.Stack) {
+	{name: "loopback IPv4", network: "tcp4", address: "127.0.0.1:0", stacks: onLoopback},
+	{name: "loopback IPv6", network: "tcp6", address: "[::1]:0", stacks: onLoopback},
+	{name: "pipe IPv4", network: "tcp", address: "192.168.69.100:0", stacks: onPipe},
+	{name: "pipe IPv6", network: "tcp", address: "[fdaa::100]:0", stacks: onPipe},
+	{name: "pipe of IP packets with offloads", network: "tcp", address: "192.168.69.100:0", stacks: func(t testing.TB) (_, _ *smolnet.Stack) {
 		return newPair(t, offloading)
 	}},
-	{"pipe with a short queue", "tcp", "[fdaa::100]:0", func(t testing.TB) (_, _ *smolnet.Stack) {
+	{name: "pipe with a short queue", network: "tcp", address: "[fdaa::100]:0", stacks: func(t testing.TB) (_, _ *smolnet.Stack) {
 		return newPair(t, pipe.Config{Queue: 2})
 	}},
 }
@@ -75,6 +91,37 @@ var places = []place{
 func inPlaces(t *testing.T, test func(t *testing.T, p place)) {
 	for _, p := range places {
 		t.Run(p.name, func(t *testing.T) { test(t, p) })
+	}
+}
+
+// everywhere runs a test in every place in virtual time, and on the loopback in real time as well, where the race detector sees
+// goroutines that run at once.
+func everywhere(t *testing.T, test func(t *testing.T, p place)) {
+	for _, p := range places {
+		t.Run(p.name, func(t *testing.T) {
+			p.virtual = true
+			synctest.Test(t, func(t *testing.T) { test(t, p) })
+		})
+	}
+	for _, p := range places[:2] {
+		t.Run(p.name+" in real time", func(t *testing.T) { test(t, p) })
+	}
+}
+
+// settle waits until all that can happen by now has. In real time nobody can tell; there, what a test requires must not depend on it.
+func (p place) settle() {
+	if p.virtual {
+		synctest.Wait()
+	}
+}
+
+// requireTook requires that it has taken so long since the start; in real time, no less.
+func (p place) requireTook(t testing.TB, want time.Duration, start time.Time) {
+	t.Helper()
+	if took := time.Since(start); p.virtual {
+		require.Equal(t, want, took)
+	} else {
+		require.GreaterOrEqual(t, took, want)
 	}
 }
 
@@ -113,4 +160,11 @@ func bind(t testing.TB, s *smolnet.Stack, network, address string) *smolnet.UDPC
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
 	return c.(*smolnet.UDPConn)
+}
+
+// start has somebody do something meanwhile, and returns where the error will be.
+func start(do func() error) <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	return done
 }

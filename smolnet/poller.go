@@ -131,7 +131,7 @@ func (l *Link) sender() {
 	for {
 		select {
 		case <-l.handedOver:
-		case <-s.done:
+		case <-s.ctx.Done():
 			select {
 			case <-l.handedOver: // before: it is for this goroutine still to step down
 			default:

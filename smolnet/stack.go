@@ -10,9 +10,29 @@
 //	l, err := stack.Listen("tcp", ":80")
 //	err = http.Serve(l, handler)
 //
-// What package net has no words for is in addition: the options of TCP, for a stack in Config.TCP, for single connections in the
-// field TCP of dialer.Dialer and listener.ListenConfig, and later by methods of TCPConn such as SetCongestionControl;
-// TCPConn.Info, which tells what Linux's tcp_info does; and Stack.DialFastOpen.
+// # What there is
+//
+// To connect: Stack.Dial, DialContext, DialTimeout, DialTCP and DialUDP; package dialer for more. To listen: Stack.Listen,
+// ListenPacket, ListenTCP and ListenUDP; package listener for more. What they return is a [TCPConn], a [TCPListener] or a [UDPConn]:
+// their namesakes in package net, whose methods they have but for File and SyscallConn.
+//
+// To look names up: Stack.LookupHost and the others of package net's, which ask Stack.Resolver, a [Resolver] that Config.Resolver
+// configures; Resolver.NetResolver for what demands a *net.Resolver. To look around: Stack.Interfaces and the like.
+//
+// What package net has no words for is in addition:
+//
+//   - interfaces: Stack.AddInterface, [Link]
+//   - options of TCP: of a stack in Config.TCP, of single connections in the field TCP of dialer.Dialer and listener.ListenConfig,
+//     and later by methods of TCPConn such as SetCongestionControl. TCPConn.Info tells what Linux's tcp_info does
+//   - Stack.DialFastOpen, TCPConn.WriteBuffers
+//   - what else the header of a datagram says: UDPConn.SetControlMessage and [ControlMessage]
+//   - connections and datagrams to any address, for proxies, VPNs and sandboxes: Stack.ForwardTCP and Stack.ForwardUDP
+//   - package httpclient, below this one: clients of net/http
+//
+// Errors are package net's: nearly all a *net.OpError, around an *os.SyscallError with the number that Linux has for it, or around
+// net.ErrClosed, os.ErrDeadlineExceeded or a context's error, which errors.Is finds.
+//
+// # How it works
 //
 // The protocols are in package core, which has no goroutine, lock or clock. This package adds those: a mutex around
 // the core, two goroutines for each device, a timer, and a way to wait.
@@ -22,7 +42,9 @@
 package smolnet
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"io"
 	"log/slog"
 	"net"
@@ -42,7 +64,7 @@ import (
 )
 
 // Config says how a stack behaves. The zero value is a sound configuration. It is core.Config, where the fields are
-// described in more detail, except that keep-alive is on by default, as package net has it.
+// described in more detail, with a Resolver, and except that keep-alive is on by default, as package net has it.
 type Config struct {
 	// Limits bound everything the stack keeps. Zero fields stand for their defaults.
 	Limits core.Limits
@@ -60,6 +82,9 @@ type Config struct {
 
 	// Neighbours has the times and numbers of probes of neighbour discovery.
 	Neighbours neighbour.Config
+
+	// Resolver says whom the stack asks for the numbers of names, and how. The zero value knows nobody to ask.
+	Resolver ResolverConfig
 }
 
 // Interface describes an interface to be added to a stack.
@@ -92,8 +117,12 @@ type Interface struct {
 type Stack struct {
 	keepAlive  tcp.KeepAlive // the default
 	logger     *slog.Logger  // may be nil
+	rand       io.Reader     // the core's too: the mutex guards it
+	resolver   *Resolver
+	dialer     dialer.Dialer // of the methods that have no options
 	goroutines sync.WaitGroup
-	done       chan struct{} // closed by Close
+	ctx        context.Context // ended by Close
+	end        context.CancelFunc
 
 	// mu guards the core, and what the shell knows of its endpoints. It is not held while user memory is copied,
 	// while a device is called, or while anybody waits.
@@ -121,16 +150,25 @@ func New(config Config) (*Stack, error) {
 	if config.TCP.Options.KeepAlive == (tcp.KeepAlive{}) {
 		config.TCP.Options.KeepAlive = defaultKeepAlive
 	}
-	c, err := core.New(time.Now(), core.Config(config))
+	config.Rand = cmp.Or(config.Rand, rand.Reader)
+	c, err := core.New(time.Now(), core.Config{
+		Limits: config.Limits, Rand: config.Rand, Logger: config.Logger,
+		TCP: config.TCP, UDP: config.UDP, Neighbours: config.Neighbours,
+	})
 	if err != nil {
 		return nil, err
 	}
 	s := &Stack{
 		keepAlive: config.TCP.Options.KeepAlive,
 		logger:    config.Logger,
-		done:      make(chan struct{}),
+		rand:      config.Rand,
 		core:      c,
 	}
+	s.dialer.Stack = s
+	if s.resolver, err = NewResolver(s, config.Resolver); err != nil {
+		return nil, err
+	}
+	s.ctx, s.end = context.WithCancel(context.Background())
 	s.steppedDown.L = &s.mu
 	for _, ifc := range c.Interfaces() {
 		s.links = append(s.links, &Link{stack: s, ifc: ifc})
@@ -183,7 +221,7 @@ func (s *Stack) Close() error {
 		return nil
 	}
 	s.closed = true
-	close(s.done)
+	s.end()
 	if s.timer != nil && s.timer.Stop() {
 		s.goroutines.Done()
 	}
@@ -216,36 +254,4 @@ func (s *Stack) Close() error {
 	s.core.Close(time.Now())
 	s.unlock()
 	return nil
-}
-
-// Dial connects to the address on the network: see net.Dial for their forms, and dialer.Dialer for options and errors.
-func (s *Stack) Dial(network, address string) (net.Conn, error) {
-	return (&dialer.Dialer{Stack: s}).Dial(network, address)
-}
-
-// DialContext is Dial with a context, which matters until it returns.
-func (s *Stack) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	return (&dialer.Dialer{Stack: s}).DialContext(ctx, network, address)
-}
-
-// DialTimeout is Dial with a timeout.
-func (s *Stack) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
-	return (&dialer.Dialer{Stack: s, Timeout: timeout}).Dial(network, address)
-}
-
-// DialFastOpen is DialContext for TCP with what to send first, which may go along with the SYN: see dialer.Dialer's.
-func (s *Stack) DialFastOpen(ctx context.Context, network, address string, data []byte) (net.Conn, error) {
-	return (&dialer.Dialer{Stack: s}).DialFastOpen(ctx, network, address, data)
-}
-
-// Listen listens for connections: see net.Listen for the forms of the address, and listener.ListenConfig for
-// options and errors. The listener is a *TCPListener.
-func (s *Stack) Listen(network, address string) (net.Listener, error) {
-	return (&listener.ListenConfig{Stack: s}).Listen(context.Background(), network, address)
-}
-
-// ListenPacket makes a socket for datagrams: see net.ListenPacket for the forms of the address, and
-// listener.ListenConfig for options and errors. The socket is a *UDPConn.
-func (s *Stack) ListenPacket(network, address string) (net.PacketConn, error) {
-	return (&listener.ListenConfig{Stack: s}).ListenPacket(context.Background(), network, address)
 }

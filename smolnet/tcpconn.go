@@ -164,10 +164,10 @@ func (c *TCPConn) reserve(fill *storage.Fill, n int) error {
 		switch {
 		case !c.ep.open():
 			return net.ErrClosed
-		case c.ep.write.shut:
-			return tcp.ErrWriteClosed
 		case c.ep.write.passed():
 			return os.ErrDeadlineExceeded
+		case c.ep.write.shut:
+			return tcp.ErrWriteClosed
 		}
 		if room, err := c.tcp.Reserve(fill, n); err != nil {
 			return c.writeEnd(err)
@@ -253,9 +253,9 @@ func (c *TCPConn) CloseWrite() error {
 	})
 }
 
-// connected returns an error if the connection has failed.
+// connected returns an error if the connection has failed, or both sides have ended it.
 func (c *TCPConn) connected() error {
-	if c.tcp.Err() != nil {
+	if state := c.tcp.State(); c.tcp.Err() != nil || state == tcp.TimeWait || state == tcp.Closed {
 		return neterr.ErrNotConnected
 	}
 	return nil

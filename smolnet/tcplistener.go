@@ -2,7 +2,6 @@ package smolnet
 
 import (
 	"net"
-	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -50,11 +49,8 @@ func (l *TCPListener) accept() (*TCPConn, error) {
 	s.mu.Lock()
 	defer s.unlock()
 	for {
-		switch {
-		case !l.ep.open():
-			return nil, net.ErrClosed
-		case l.ep.read.passed():
-			return nil, os.ErrDeadlineExceeded
+		if err := l.ep.unusable(&l.ep.read); err != nil {
+			return nil, err
 		}
 		if accepted := l.tcp.Accept(); accepted != nil {
 			c := &TCPConn{ep: endpoint{stack: s, network: l.ep.network, mapped: l.ep.mapped}, tcp: accepted}
@@ -99,12 +95,12 @@ func (l *TCPListener) Addr() net.Addr {
 }
 
 // SetDeadline sets when Accepts fail, one under way included, with an error that is os.ErrDeadlineExceeded. Zero:
-// never.
+// never. After Close the error is net.ErrClosed, bare, as package net has it here.
 func (l *TCPListener) SetDeadline(t time.Time) error {
 	if !l.ok() {
 		return syscall.EINVAL
 	}
-	return l.failure("set", l.ep.setDeadlines(t, &l.ep.read))
+	return l.ep.setDeadlines(t, &l.ep.read)
 }
 
 func (l *TCPListener) failure(op string, err error) error {

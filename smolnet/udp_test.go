@@ -194,7 +194,7 @@ func TestDatagramErrors(t *testing.T) {
 		require.ErrorContains(t, err, "missing address")
 		_, _, err = server.WriteMsgUDP(data, nil, nil)
 		require.ErrorContains(t, err, "missing address")
-		_, _, err = server.WriteMsgUDP(data, []byte("oob"), to)
+		_, _, err = server.WriteMsgUDP(data, make([]byte, 16), to) // a message that has no room for its own length
 		require.ErrorIs(t, err, syscall.EINVAL)
 
 		for _, size := range []int{65508, 65536, 1 << 20} {

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/smolnet/smolnet/core/ip"
+	"github.com/smolnet/smolnet/internal/inet"
 )
 
 // endpoint is what the shell knows of one of core's endpoints, whose owner it is: who waits for it, and what has
@@ -15,7 +16,7 @@ type endpoint struct {
 	events      ip.Event  // what happened; not zero: it is in that list
 	closed      bool      // by its user
 	reported    bool      // the user knows that it has failed
-	network     network
+	network     inet.Network
 	mapped      bool // IPv4 addresses are shown in their IPv4-mapped form, as on package net's dual-stack sockets
 }
 

@@ -30,6 +30,10 @@ var (
 	ErrProtocolUnreachable = errors.New("protocol not available")
 	ErrNoBufferSpace       = errors.New("no buffer space available")
 	ErrInvalid             = errors.New("invalid argument")
+	ErrNoDevice            = errors.New("no such device")
+	ErrHostDown            = errors.New("host is down")
+	ErrProtocol            = errors.New("protocol error")
+	ErrNotSupported        = errors.New("operation not supported")
 )
 
 // Network is the network layer, as a transport sees it.
@@ -38,6 +42,17 @@ type Network interface {
 	// (ErrAddressNotAvailable); otherwise the source is chosen. link, if not 0, is the index of the interface that must
 	// be used. The errors are ErrNetworkUnreachable and ErrAddressNotAvailable.
 	Route(link int32, src, dst netip.Addr) (path Path, source netip.Addr, err error)
+
+	// RouteBack finds the path to dst by the interface of the given index, for what answers packets that Intercept has
+	// delivered: their IP field says Foreign, the source is whatever the peer has sent to, and they leave by no other
+	// interface. The error is ErrNetworkUnreachable.
+	RouteBack(link int32, dst netip.Addr) (Path, error)
+
+	// Intercept has the transport protocol, TCP or UDP, be handed packets to any unicast address, not only to the stack's
+	// own, that arrive by the interface of the given index, or ends that. The IP field of those to others' addresses says
+	// Foreign. ICMP errors about what is sent from such an address are reported too. The error is ErrInvalid if there is no
+	// such interface, or if it is the loopback.
+	Intercept(link int32, protocol uint8, on bool) error
 
 	// Local reports whether addr is an address of the stack's own that may be bound, on the given interface or, for 0, on
 	// any.
@@ -93,28 +108,44 @@ type Turn struct {
 	Queued bool
 }
 
-// ErrorKind says what an ICMP error, or a failure of the stack's own, means for the transport whose packet it is about.
+// ErrorKind says what an ICMP error, or a failure of the stack's own, means for the transport whose packet it is about. What a
+// caller gets to see of each is what Linux has it see.
 type ErrorKind uint8
 
 const (
 	NetUnreachable      ErrorKind = iota + 1 // no route to the destination's network
 	HostUnreachable                          // the last router, or the stack itself, cannot reach the destination
-	ProtocolUnreachable                      // the destination does not speak the transport protocol
-	PortUnreachable                          // nobody is at the destination port
-	AdminProhibited                          // a filter on the way forbids it
-	PacketTooBig                             // Error.MTU says how large a packet may be; 0 if the router did not say
 	TimeExceeded                             // the hop limit was used up on the way, or fragments never became a packet
+	NetProhibited                            // the destination's network is unknown, or a filter on the way forbids it
+	HostProhibited                           // a filter on the way forbids the destination
+	HostDown                                 // IPv4: the destination is known not to exist
+	ProtocolUnreachable                      // IPv4: the destination does not speak the transport protocol
+	PortUnreachable                          // nobody is at the destination port
+	AdminProhibited                          // IPv6: a filter or a policy on the way forbids it
+	PacketTooBig                             // Error.MTU says how large a packet may be; 0 if the router did not say
 	ParameterProblem                         // somebody could not make sense of a header
 	SourceRouteFailed                        // IPv4: a source route led nowhere
 )
 
+// Transient reports whether what is wrong may pass, as a route that is being mended: such an error alone ends nothing that has
+// begun.
+func (k ErrorKind) Transient() bool {
+	switch k {
+	case NetUnreachable, HostUnreachable, TimeExceeded, SourceRouteFailed:
+		return true
+	}
+	return false
+}
+
 // Err is the error that a caller gets to see for the kind, nil where there is none.
 func (k ErrorKind) Err() error {
 	switch k {
-	case NetUnreachable:
+	case NetUnreachable, NetProhibited:
 		return ErrNetworkUnreachable
-	case HostUnreachable, TimeExceeded, SourceRouteFailed:
+	case HostUnreachable, TimeExceeded, HostProhibited:
 		return ErrHostUnreachable
+	case HostDown:
+		return ErrHostDown
 	case AdminProhibited:
 		return ErrPermission
 	case ProtocolUnreachable:
@@ -124,7 +155,9 @@ func (k ErrorKind) Err() error {
 	case PacketTooBig:
 		return ErrMessageTooLong
 	case ParameterProblem:
-		return ErrProtocolUnreachable
+		return ErrProtocol
+	case SourceRouteFailed:
+		return ErrNotSupported
 	}
 	return nil
 }
@@ -137,6 +170,7 @@ type Error struct {
 	Src, Dst netip.Addr // of the packet that it is about: Src is the stack's own
 	Link     int32      // the interface by which the error came, or the packet left
 	From     netip.Addr // who reported it; invalid: the stack itself
+	Foreign  bool       // Src is no address of the stack's own: the packet was sent by Network.RouteBack
 	// Transport is what was quoted of the packet from the transport header on, at least 8 octets: ports,
 	// and for TCP the sequence number.
 	Transport []byte

@@ -54,6 +54,7 @@ type IPInfo struct {
 	HopLimit     uint8 // IPv4's TTL
 	TrafficClass uint8 // IPv4's TOS
 	Group        bool  // came to a broadcast or multicast address of the IP or link layer
+	Foreign      bool  // came to an address that is not the stack's own, or leaves from one, by no other interface than Link
 }
 
 // ChecksumState says what is known of a packet's transport checksum.

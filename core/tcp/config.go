@@ -50,6 +50,9 @@ type Config struct {
 	TimeWait time.Duration
 	// FinWait2 is how long a connection that its user has closed waits for the peer's FIN; default 60 s.
 	FinWait2 time.Duration
+	// HoldTime is how long a forwarder holds a SYN for somebody to decide on it, unless it is told otherwise; default 75 s, which
+	// is what many systems wait at most for a connection.
+	HoldTime time.Duration
 	// InitialWindow is how many segments may be sent before the first acknowledgment; default 10 (RFC 6928).
 	InitialWindow int
 	// QuickACKs is how many segments are acknowledged at once, without the delay, as a connection begins and after it was idle: the
@@ -63,12 +66,15 @@ type Config struct {
 // Limits bound what a Host keeps, whatever its peers do. A zero field stands for its default.
 type Limits struct {
 	Connections int // connections that are not half-open or in TIME-WAIT; default 1,048,576
-	HalfOpen    int // half-open connections of all listeners; default 65,536
+	HalfOpen    int // half-open connections of all listeners, and requests that forwarders hold; default 65,536
 	TimeWait    int // connections in TIME-WAIT, the oldest forgotten first; default 65,536
 	// Backlog is the default and most of a listener's backlog, at most HalfOpen and Connections; default 4,096, or the lesser
 	// of those two.
 	Backlog int
-	// Listeners is how many there may be at once; default 65,536.
+	// InFlight is the default and most of the requests of a forwarder whose handshake is not complete, at most HalfOpen, with
+	// which they count; default 1,024, or HalfOpen if that is less.
+	InFlight int
+	// Listeners is how many there may be at once, forwarders included; default 65,536.
 	Listeners int
 	// FastOpen is how many connections of a listener may have begun with data in their SYN and still wait for the final ACK;
 	// default 256. Those that the peer has reset count for a minute more (RFC 7413, section 5.1).
@@ -98,6 +104,7 @@ func (c Config) withDefaults() (Config, error) {
 	fill(&c.OrphanRetries, 8)
 	fill(&c.TimeWait, 60*time.Second)
 	fill(&c.FinWait2, 60*time.Second)
+	fill(&c.HoldTime, 75*time.Second)
 	fill(&c.InitialWindow, 10)
 	fill(&c.QuickACKs, 16)
 	fill(&c.FirstPort, 16384)
@@ -112,6 +119,7 @@ func (c Config) withDefaults() (Config, error) {
 	fill(&c.Limits.SendBuffer, 4<<20)
 	fill(&c.Limits.Memory, 1<<30)
 	fill(&c.Limits.Backlog, min(4096, c.Limits.HalfOpen, c.Limits.Connections))
+	fill(&c.Limits.InFlight, min(1024, c.Limits.HalfOpen))
 	var err error
 	c.Options, err = c.Options.withDefaults(&defaultOptions)
 	if err != nil {
@@ -128,6 +136,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("tcp: MinRTO %v, InitialRTO %v and MaxRTO %v are not in order", c.MinRTO, c.InitialRTO, c.MaxRTO)
 	case c.TimeWait < 0 || c.FinWait2 < 0:
 		return fmt.Errorf("tcp: TimeWait is %v and FinWait2 %v, of which neither may be negative", c.TimeWait, c.FinWait2)
+	case c.HoldTime < 0:
+		return fmt.Errorf("tcp: HoldTime is negative: %v", c.HoldTime)
 	case c.SYNCookies > CookiesNever:
 		return fmt.Errorf("tcp: SYNCookies is %d, which has no meaning", c.SYNCookies)
 	case c.QuickACKs > math.MaxUint8:
@@ -147,6 +157,7 @@ func (c *Config) validate() error {
 		{"Limits.Connections", c.Limits.Connections}, {"Limits.HalfOpen", c.Limits.HalfOpen},
 		{"Limits.TimeWait", c.Limits.TimeWait}, {"Limits.Backlog", c.Limits.Backlog},
 		{"Limits.OutOfOrder", c.Limits.OutOfOrder}, {"Limits.Listeners", c.Limits.Listeners},
+		{"Limits.InFlight", c.Limits.InFlight},
 		{"Limits.FastOpen", c.Limits.FastOpen}, {"Limits.FastOpenPeers", c.Limits.FastOpenPeers},
 	} {
 		if v.value < 0 {
@@ -167,8 +178,11 @@ func (c *Config) validate() error {
 	return c.Limits.contradiction()
 }
 
-// contradiction returns an error if a listener's backlog could never be used up.
+// contradiction returns an error if a listener's backlog, or what a forwarder may have in flight, could never be used up.
 func (l *Limits) contradiction() error {
+	if l.InFlight > l.HalfOpen {
+		return fmt.Errorf("tcp: Limits.InFlight %d is more than Limits.HalfOpen %d", l.InFlight, l.HalfOpen)
+	}
 	for _, other := range []struct {
 		name  string
 		value int

@@ -60,6 +60,7 @@ type Conn struct {
 	rcvAcked  uint32 // what the last segment sent has acknowledged
 	finSeq    uint32
 	quick     uint8                // segments still to be acknowledged at once
+	accepted  bool                 // a listener has made it
 	opensFast bool                 // data in the SYN was taken, for Info
 	limited   bool                 // whether deliveryRate was limited by what there was to send
 	rcvUnread int32                // octets that have arrived in order and Consumed has not been told of
@@ -141,7 +142,7 @@ func (h *Host) newConn(i id, path ip.Path, options *Options) *Conn {
 // enter puts the connection, which is to be in the given state, into the host's table.
 func (c *Conn) enter(state State) {
 	c.state = state
-	c.host.table.insert(&c.entry, c)
+	c.host.insert(&c.entry, c)
 	c.host.connections++
 	c.host.countTransition(Closed, state)
 }
@@ -172,7 +173,7 @@ func (h *Host) countTransition(from, to State) {
 
 // leave takes the connection out of the table; what remains is what its user has still to read.
 func (c *Conn) leave(state State) {
-	if !c.host.table.remove(&c.entry) {
+	if !c.host.remove(&c.entry) {
 		return
 	}
 	c.setState(state)
@@ -227,8 +228,9 @@ func (c *Conn) LocalAddr() netip.AddrPort { return c.id.localAddrPort() }
 // RemoteAddr is the peer's address and port, likewise.
 func (c *Conn) RemoteAddr() netip.AddrPort { return c.id.remoteAddrPort() }
 
-// Link is the index of the interface that link-local addresses belong to, 0 if neither address is one.
-func (c *Conn) Link() int32 { return c.id.link }
+// Link is the index of the interface that link-local addresses belong to, or by which the connection came to a forwarder for an
+// address that is not the stack's own; else 0.
+func (c *Conn) Link() int32 { return c.id.link() }
 
 // State is the connection's state.
 func (c *Conn) State() State {

@@ -6,6 +6,10 @@
 // connection has to send it does not push: it stands in line at its link, and the network layer asks it for a segment at
 // a time ([Conn.Emit]).
 //
+// A [Listener] takes connections to a port of the stack's own; several share one by ListenConfig.ReusePort (reuseport.go). A
+// [Forwarder] takes those to any address and port, and holds each as a [Request] until its user has decided on it (forwarder.go,
+// request.go).
+//
 // The files follow what a connection does: open.go begins one, receive.go takes segments in, deliver.go puts their payload in
 // order, ack.go learns from acknowledgments, send.go makes segments, timers.go acts when nothing happens, close.go ends it.
 //

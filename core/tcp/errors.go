@@ -11,6 +11,8 @@ var (
 	ErrTimeout = errors.New("connection timed out")
 	// ErrAborted: this side ended the connection without waiting for the peer (Abort, or the stack was closed).
 	ErrAborted = errors.New("connection aborted")
+	// ErrForwarderClosed: the forwarder was closed before the request had become a connection.
+	ErrForwarderClosed = errors.New("forwarder is closed")
 	// ErrWriteClosed: data was to be sent after CloseWrite, or to a peer that has reset a connection whose sending side it
 	// had closed already.
 	ErrWriteClosed = errors.New("broken pipe")

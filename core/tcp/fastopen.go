@@ -113,6 +113,7 @@ func (l *Listener) openFast(now int64, s *segment, o *halfOpen) bool {
 	h.counters.FastOpenAccepted++
 	l.fastOpen.count++
 	c := h.newConn(o.id, o.path, l.options)
+	c.accepted = true
 	c.start(now, o.iss)
 	c.sndUna, c.sndNxt = o.iss+1, o.iss+1
 	c.receivedSYN(now, s)
@@ -127,9 +128,7 @@ func (l *Listener) openFast(now int64, s *segment, o *halfOpen) bool {
 	l.accepted = append(l.accepted, c)
 	c.charge()
 	c.setTimers(now)
-	if l.owner != nil {
-		l.owner.Notify(ip.Accepted)
-	}
+	l.notify(ip.Accepted)
 	return true
 }
 
@@ -310,7 +309,7 @@ type fastOpenKey struct {
 	link          int32
 }
 
-func fastOpenKeyOf(i *id) fastOpenKey { return fastOpenKey{i.local, i.remote, i.link} }
+func fastOpenKeyOf(i *id) fastOpenKey { return fastOpenKey{i.local, i.remote, i.link()} }
 
 type fastOpenPeer struct {
 	key      fastOpenKey

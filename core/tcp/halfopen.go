@@ -11,6 +11,7 @@ import (
 type halfOpen struct {
 	entry
 	listener *Listener
+	request  *Request // that was answered for somebody in particular; else nil
 	path     ip.Path
 	timer    timer.Timer
 	peer     wire.TCPOptions // what its SYN has offered
@@ -28,13 +29,14 @@ type halfOpen struct {
 // open answers a SYN. The initial sequence number is to be at least leastISS, if that is not 0.
 func (l *Listener) open(now int64, s *segment, leastISS uint32) {
 	h := l.host
-	path, _, err := h.network.Route(s.link, s.local.Addr(), s.remote.Addr())
+	i := s.name()
+	path, err := h.route(&i)
 	if err != nil {
 		h.dropped(&h.counters.OutNoRoutes, s.packet, "no route for an answer")
 		return
 	}
 	o := &halfOpen{
-		entry: entry{id: newID(s.local, s.remote, s.link)}, listener: l, path: path,
+		entry: entry{id: i}, listener: l, path: path,
 		peer: s.options, irs: s.seq, window: s.window, sentAt: now, ecn: l.options.acceptsECN(s.flags),
 	}
 	o.iss = h.isn(now, &o.id)
@@ -46,8 +48,14 @@ func (l *Listener) open(now int64, s *segment, leastISS uint32) {
 			return
 		}
 	}
+	o.begin(now)
+}
+
+// begin answers the SYN, and waits for the final acknowledgment.
+func (o *halfOpen) begin(now int64) {
+	l, h := o.listener, o.listener.host
 	o.startTimestamps(now)
-	h.table.insert(&o.entry, o)
+	h.insert(&o.entry, o)
 	h.halfOpen++
 	l.halfOpen++
 	l.young++
@@ -79,8 +87,7 @@ func (l *Listener) synAck(now int64, i *id, path ip.Path, peer *wire.TCPOptions)
 	o := l.options
 	receive, largest := l.host.receiveBuffer(o, 0)
 	return control{
-		local: i.localAddrPort(), remote: i.remoteAddrPort(), link: i.link,
-		flags: wire.TCPSyn | wire.TCPAck, window: uint16(min(receive, 65535)),
+		id: *i, flags: wire.TCPSyn | wire.TCPAck, window: uint16(min(receive, 65535)),
 		options:  o.synOptions(ownMSS(path, i.is4(), o), windowScale(largest), uint32(now/tsTick)+l.host.tsOffset(i), peer),
 		hopLimit: o.HopLimit, trafficClass: o.TrafficClass,
 	}
@@ -111,7 +118,7 @@ func (o *halfOpen) Expire(now int64) {
 		if most < h.config.SYNRetries {
 			h.counters.HalfOpenStale++
 		}
-		o.forget()
+		o.forget(ErrTimeout)
 		return
 	}
 	if o.retries == 0 {
@@ -124,16 +131,19 @@ func (o *halfOpen) Expire(now int64) {
 	o.answer(now, true)
 }
 
-// forget drops the record, and with it the attempt to connect.
-func (o *halfOpen) forget() {
+// forget drops the record, and with it the attempt to connect, because of err.
+func (o *halfOpen) forget(err error) {
 	o.listener.host.counters.AttemptFails++
 	o.leave()
+	if o.request != nil {
+		o.request.fail(err)
+	}
 }
 
 // leave frees the place of the record.
 func (o *halfOpen) leave() {
 	h := o.listener.host
-	if !o.cookie && h.table.remove(&o.entry) {
+	if !o.cookie && h.remove(&o.entry) {
 		h.halfOpen--
 		o.listener.halfOpen--
 		if o.retries == 0 {
@@ -197,7 +207,7 @@ func (o *halfOpen) reset(now int64, s *segment, edge uint32) {
 	h, next := o.listener.host, o.irs+1
 	if s.seq == next {
 		h.counters.HalfOpenResets++
-		o.forget()
+		o.forget(ErrReset)
 		return
 	}
 	h.ignoreReset(s)
@@ -218,7 +228,7 @@ func (o *halfOpen) repeat(now int64) {
 func (o *halfOpen) complete(now int64, s *segment) bool {
 	l := o.listener
 	h := l.host
-	if l.full(s) {
+	if o.request == nil && l.full(s) {
 		return false
 	}
 	if h.connections >= h.config.Limits.Connections {
@@ -233,6 +243,7 @@ func (o *halfOpen) complete(now int64, s *segment) bool {
 	}
 	o.leave()
 	c := h.newConn(o.id, o.path, l.options)
+	c.accepted = true
 	c.start(now, o.iss)
 	c.sndNxt, c.sndUna = o.iss+1, o.iss+1
 	c.irs = o.irs
@@ -247,11 +258,14 @@ func (o *halfOpen) complete(now int64, s *segment) bool {
 	c.quick = h.quickACKs()
 	c.enter(Established)
 	h.event(c, "established")
+	if o.request != nil {
+		o.request.complete(c)
+		c.segment(now, s)
+		return true
+	}
 	l.accepted = append(l.accepted, c)
 	c.segment(now, s)
-	if l.owner != nil {
-		l.owner.Notify(ip.Accepted)
-	}
+	l.notify(ip.Accepted)
 	return true
 }
 

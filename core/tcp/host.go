@@ -27,9 +27,12 @@ type Host struct {
 
 	table       table
 	listeners   map[listenKey]*Listener
-	listening   int // Listeners, each of which may have several keys
-	connections int // Conns in the table
-	halfOpen    int // half-open records in the table
+	sharers     map[listenKey][]*Listener // of a key that several share; the first is in listeners
+	listening   int                       // Listeners, each of which may have several keys
+	ports       portCounts
+	connections int                   // Conns in the table
+	halfOpen    int                   // half-open records in the table, and requests that are held
+	forwards    map[int32]*forwarding // by the index of the interface
 	timeWaits   timeWaitQueue
 
 	memory      memory
@@ -53,10 +56,12 @@ func NewHost(config Config) (*Host, error) {
 	h := &Host{
 		config:    config,
 		network:   config.Network,
-		table:     newTable(),
 		listeners: make(map[listenKey]*Listener),
+		forwards:  make(map[int32]*forwarding),
+		ports:     make(portCounts),
 		memory:    memory{limit: config.Limits.Memory},
 	}
+	h.table = newTable()
 	h.servers.limit = config.Limits.FastOpenPeers
 	var cookieSecret [32]byte
 	for _, secret := range []*[32]byte{&h.secret, &cookieSecret, &h.fastOpen.key} {
@@ -84,17 +89,24 @@ func (h *Host) Connections() int { return h.connections }
 
 func (h *Host) since(now time.Time) int64 { return int64(now.Sub(h.config.Epoch)) }
 
-// Close aborts every connection and closes every listener.
+// Close aborts every connection and closes every listener and forwarder.
 func (h *Host) Close(now time.Time) {
-	for _, l := range h.listeners {
-		l.Close(now)
+	for _, w := range h.forwards {
+		if w.forwarder != nil {
+			w.forwarder.Close(now)
+		}
+	}
+	for len(h.listeners) > 0 {
+		for _, l := range h.listeners {
+			l.Close(now) // and another that shares its address may be in its place
+		}
 	}
 	h.table.all(func(e *entry) {
 		switch o := e.occupant.(type) {
 		case *Conn:
 			o.Abort(now)
 		case *halfOpen:
-			o.forget()
+			o.forget(ErrAborted)
 		case *timeWait:
 			o.forget()
 		}
@@ -109,15 +121,64 @@ func (h *Host) Input(now int64, path ip.Path, p *packet.Packet) {
 		return
 	}
 	s.packet = p
-	i := newID(s.local, s.remote, s.link)
+	i := s.name()
 	if e := h.table.lookup(&i); e != nil {
 		e.occupant.segment(now, s)
-	} else if l := h.listener(s.local, s.link); l != nil {
-		l.segment(now, s)
+	} else if o := h.opener(s); o != nil {
+		o.segment(now, s)
+	} else if s.foreign {
+		h.dropped(&h.counters.NotForwarded, p, "to another host")
 	} else {
 		h.refuseNew(now, s)
 	}
 	s.release()
+}
+
+// opener is who has connections be opened by what arrives: a Listener or a Forwarder.
+type opener interface {
+	segment(now int64, s *segment)
+	// admits reports whether there is room for another connection; if not, the SYN is counted as dropped.
+	admits(s *segment) bool
+	// open takes a SYN. The initial sequence number of ours is to be at least leastISS, if that is not 0.
+	open(now int64, s *segment, leastISS uint32)
+	// defaults are what the connections begin with.
+	defaults() *Options
+}
+
+// opener is who takes a segment for which there is no connection; nil if there is nobody.
+func (h *Host) opener(s *segment) opener {
+	if !s.foreign {
+		if l := h.listenerFor(s); l != nil {
+			return l
+		}
+	}
+	if f := h.forwarder(s.packet.IP.Link); f != nil {
+		return f
+	}
+	return nil
+}
+
+// insert puts what stands under a connection's name into the table.
+func (h *Host) insert(e *entry, o occupant) {
+	h.table.insert(e, o)
+	if e.id.foreign() {
+		h.beginForwarded(&e.id)
+	} else {
+		h.ports.add(e.id.localPort)
+	}
+}
+
+// remove takes it out of the table; it reports false if it was not there.
+func (h *Host) remove(e *entry) bool {
+	if !h.table.remove(e) {
+		return false
+	}
+	if e.id.foreign() {
+		h.endForwarded(&e.id)
+	} else {
+		h.ports.remove(e.id.localPort)
+	}
+	return true
 }
 
 // parse reads p's header into s and trims it off; it counts why it could not.
@@ -150,8 +211,8 @@ func (h *Host) parse(path ip.Path, p *packet.Packet, s *segment) bool {
 	if s.remote.Port() == 0 || s.local.Port() == 0 {
 		return h.malformed(&h.counters.InHeaderErrors, p, "port zero")
 	}
-	s.link = 0
-	if p.IP.Src.IsLinkLocalUnicast() || p.IP.Dst.IsLinkLocalUnicast() {
+	s.link, s.foreign = 0, p.IP.Foreign
+	if s.foreign || p.IP.Src.IsLinkLocalUnicast() || p.IP.Dst.IsLinkLocalUnicast() {
 		s.link = p.IP.Link
 	}
 	s.seq, s.ack = t.Seq(), t.Ack()
@@ -214,8 +275,7 @@ func (h *Host) refuse(now int64, s *segment) {
 		return
 	}
 	r := control{
-		local: s.local, remote: s.remote, link: s.link,
-		hopLimit: h.config.Options.HopLimit, trafficClass: h.config.Options.TrafficClass,
+		id: s.name(), hopLimit: h.config.Options.HopLimit, trafficClass: h.config.Options.TrafficClass,
 	}
 	if s.has(wire.TCPAck) {
 		r.seq, r.flags = s.ack, wire.TCPRst
@@ -232,31 +292,39 @@ func (h *Host) ignoreReset(s *segment) {
 
 // control is a segment without payload that leaves outside any Conn's turn.
 type control struct {
-	local, remote netip.AddrPort
-	link          int32
-	seq, ack      uint32
-	flags         wire.TCPFlags
-	window        uint16
-	options       wire.TCPOptions
-	hopLimit      uint8
-	trafficClass  uint8
-	again         bool // it only repeats what was sent before
+	id           id
+	seq, ack     uint32
+	flags        wire.TCPFlags
+	window       uint16
+	options      wire.TCPOptions
+	hopLimit     uint8
+	trafficClass uint8
+	again        bool // it only repeats what was sent before
+}
+
+// route finds the way to the peer of a connection of the given name.
+func (h *Host) route(i *id) (ip.Path, error) {
+	if i.foreign() {
+		return h.network.RouteBack(i.link(), i.remoteAddr())
+	}
+	path, _, err := h.network.Route(i.link(), i.localAddr(), i.remoteAddr())
+	return path, err
 }
 
 func (h *Host) sendControl(now int64, c *control) {
 	p := packet.New(0)
 	p.IP = packet.IPInfo{
-		Src: c.local.Addr(), Dst: c.remote.Addr(), Link: c.link, Protocol: ip.ProtocolTCP,
+		Src: c.id.localAddr(), Dst: c.id.remoteAddr(), Link: c.id.link(), Foreign: c.id.foreign(), Protocol: ip.ProtocolTCP,
 		HopLimit: c.hopLimit, TrafficClass: c.trafficClass,
 	}
-	path, _, err := h.network.Route(c.link, c.local.Addr(), c.remote.Addr())
+	path, err := h.route(&c.id)
 	if err != nil {
 		h.dropped(&h.counters.OutNoRoutes, p, "no route for an answer")
 		p.Release()
 		return
 	}
 	r := wire.TCPRepr{
-		SrcPort: c.local.Port(), DstPort: c.remote.Port(), Seq: c.seq, Ack: c.ack, Flags: c.flags, Window: c.window,
+		SrcPort: c.id.localPort, DstPort: c.id.remotePort, Seq: c.seq, Ack: c.ack, Flags: c.flags, Window: c.window,
 		Options: c.options,
 	}
 	r.Emit(p.Prepend(r.Len()))
@@ -296,6 +364,9 @@ func (h *Host) Error(now int64, e *ip.Error) {
 	local := netip.AddrPortFrom(e.Src, binary.BigEndian.Uint16(e.Transport))
 	remote := netip.AddrPortFrom(e.Dst, binary.BigEndian.Uint16(e.Transport[2:]))
 	i := newID(local, remote, e.Link)
+	if e.Foreign {
+		i = foreignID(local, remote, e.Link)
+	}
 	if found := h.table.lookup(&i); found != nil {
 		found.occupant.unreachable(now, e, binary.BigEndian.Uint32(e.Transport[4:]))
 	}

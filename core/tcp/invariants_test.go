@@ -16,8 +16,12 @@ func wantConsistent(t require.TestingT, h *Host) {
 	}
 	var held int64
 	var connections, unfinished, finished, entries, established int
+	foreign := map[int32]int{}
 	h.table.all(func(e *entry) {
 		entries++
+		if e.id.foreign() {
+			foreign[e.id.link()]++
+		}
 		switch o := e.occupant.(type) {
 		case *Conn:
 			connections++
@@ -29,6 +33,9 @@ func wantConsistent(t require.TestingT, h *Host) {
 		case *halfOpen:
 			unfinished++
 			require.True(t, o.timer.Armed(), "a half-open record ends by itself")
+		case *Request:
+			unfinished++
+			require.True(t, o.timer.Armed(), "a request ends by itself")
 		case *timeWait:
 			finished++
 			require.True(t, o.timer.Armed(), "TIME-WAIT ends by itself")
@@ -38,20 +45,55 @@ func wantConsistent(t require.TestingT, h *Host) {
 	require.Equal(t, h.table.len, entries)
 	require.Equal(t, h.connections, connections)
 	require.Equal(t, h.halfOpen, unfinished)
+	for link, w := range h.forwards {
+		require.Equal(t, w.occupants, foreign[link])
+		require.True(t, w.forwarder != nil || w.occupants > 0, "nothing remains of a forwarder")
+	}
 	require.Equal(t, h.timeWaits.len, finished)
 	require.EqualValues(t, established, h.counters.CurrEstab)
 	counted := 0
-	for k, l := range h.listeners {
-		if k == l.keys[0] {
+	for k, first := range h.listeners {
+		sharers := h.sharers[k]
+		if sharers == nil {
+			sharers = []*Listener{first}
+		}
+		for _, l := range sharers {
+			if k != l.keys[0] {
+				continue
+			}
 			counted += l.halfOpen
-			require.LessOrEqual(t, l.halfOpen, l.backlog)
+			require.LessOrEqual(t, l.halfOpen, l.synQueue)
 			require.LessOrEqual(t, l.young, l.halfOpen)
 			require.GreaterOrEqual(t, l.young, 0)
 			require.GreaterOrEqual(t, l.fastOpen.count, 0)
 			require.LessOrEqual(t, len(l.accepted), l.backlog)
 		}
 	}
-	require.Equal(t, unfinished, counted, "each half-open record counts for one listener")
+	for _, w := range h.forwards {
+		if f := w.forwarder; f != nil {
+			counted += f.InFlight()
+			require.LessOrEqual(t, f.InFlight(), f.inFlight)
+			require.LessOrEqual(t, f.Pending(), f.listener.backlog)
+		}
+	}
+	users := h.listening
+	for _, w := range h.forwards {
+		if w.forwarder != nil {
+			users-- // it has no port
+		}
+	}
+	h.table.all(func(e *entry) {
+		if e.id.foreign() {
+			return
+		}
+		users++
+		require.Positive(t, h.ports.count(e.id.localPort))
+	})
+	for _, n := range h.ports {
+		users -= int(n)
+	}
+	require.Zero(t, users, "each user of a port is counted at it")
+	require.Equal(t, unfinished, counted, "each half-open record, or request, counts for one listener or forwarder")
 }
 
 func (c *Conn) wantConsistent(t require.TestingT) {

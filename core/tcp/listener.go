@@ -20,7 +20,9 @@ type Listener struct {
 	options  *Options
 	keys     []listenKey
 	addr     netip.AddrPort
+	binding  binding
 	backlog  int
+	synQueue int // the most of halfOpen
 	halfOpen int
 	young    int     // of halfOpen, those whose SYN|ACK no timer has repeated
 	accepted []*Conn // the accept queue
@@ -36,6 +38,9 @@ type ListenConfig struct {
 	Link int32
 	// DualStack has an unspecified IPv6 address stand for all IPv4 addresses as well.
 	DualStack bool
+	// ReusePort shares the address and port with other listeners, all of which must have set it, as SO_REUSEPORT does: each
+	// connection goes to one of them, by a seeded hash of its addresses and ports. If one of them is closed it may be another.
+	ReusePort bool
 	// Backlog bounds the accept queue, and the SYN queue likewise. 0: Limits.Backlog, which is also the most.
 	Backlog int
 	// Options default to the host's. Accepted connections begin with them.
@@ -82,63 +87,46 @@ func (h *Host) Listen(cfg ListenConfig) (*Listener, error) {
 	if cfg.Backlog != 0 {
 		l.backlog = min(cfg.Backlog, l.backlog)
 	}
+	l.synQueue = l.backlog
+	l.binding = newBinding(cfg.Local, cfg.Link)
+	l.binding.dualStack, l.binding.listens, l.binding.reusePort = cfg.DualStack, true, cfg.ReusePort
 	if cfg.Local.Port() == 0 {
-		port, err := h.choosePort(func(port uint16) bool {
-			return h.free(netip.AddrPortFrom(cfg.Local.Addr(), port), cfg.Link, cfg.DualStack)
-		})
-		if err != nil {
+		if l.binding, err = h.chooseListenPort(l.binding); err != nil {
 			return nil, err
 		}
-		l.addr = netip.AddrPortFrom(cfg.Local.Addr(), port)
-	} else if !h.free(cfg.Local, cfg.Link, cfg.DualStack) {
+		l.addr = l.binding.local
+	} else if !h.free(&l.binding) {
 		return nil, ip.ErrAddressInUse
 	}
 	l.keys = append(l.keys, listenKeyOf(l.addr, cfg.Link))
 	if cfg.DualStack && l.addr.Addr() == netip.IPv6Unspecified() {
 		l.keys = append(l.keys, listenKeyOf(netip.AddrPortFrom(netip.IPv4Unspecified(), l.addr.Port()), cfg.Link))
 	}
-	for _, k := range l.keys {
-		h.listeners[k] = l
-	}
-	h.listening++
+	h.addListener(l)
 	return l, nil
 }
 
-// free reports whether nothing listens on addr, or on what includes it or is included by it.
-func (h *Host) free(addr netip.AddrPort, link int32, dualStack bool) bool {
-	for k := range h.listeners {
-		if k.port != addr.Port() {
-			continue
-		}
-		same := k.is4 == addr.Addr().Is4()
-		if dualStack && addr.Addr() == netip.IPv6Unspecified() && k.is4 {
-			return false
-		}
-		if !same {
-			continue
-		}
-		own := listenKeyOf(addr, link)
-		if k.addr == own.addr && k.link == own.link || addr.Addr().IsUnspecified() ||
-			k.addr == netip.IPv6Unspecified().As16() || k.addr == netip.IPv4Unspecified().As16() {
-			return false
-		}
-	}
-	return true
+// listener finds who listens on a local address and port: one of those who share it.
+func (h *Host) listener(local netip.AddrPort, link int32) *Listener {
+	_, l := h.listenerAt(local, link)
+	return l
 }
 
-// listener finds who listens on a local address and port.
-func (h *Host) listener(local netip.AddrPort, link int32) *Listener {
+// listenerAt is listener, and by what it was found.
+func (h *Host) listenerAt(local netip.AddrPort, link int32) (listenKey, *Listener) {
 	if len(h.listeners) == 0 {
-		return nil
+		return listenKey{}, nil
 	}
-	if l := h.listeners[listenKeyOf(local, link)]; l != nil {
-		return l
+	k := listenKeyOf(local, link)
+	if l := h.listeners[k]; l != nil {
+		return k, l
 	}
 	wildcard := netip.IPv6Unspecified()
 	if local.Addr().Is4() {
 		wildcard = netip.IPv4Unspecified()
 	}
-	return h.listeners[listenKeyOf(netip.AddrPortFrom(wildcard, local.Port()), link)]
+	k = listenKeyOf(netip.AddrPortFrom(wildcard, local.Port()), link)
+	return k, h.listeners[k]
 }
 
 // Addr is the address and port listened on.
@@ -169,14 +157,11 @@ func (l *Listener) Close(now time.Time) {
 		return
 	}
 	l.closed = true
-	l.host.listening--
-	for _, k := range l.keys {
-		delete(l.host.listeners, k)
-	}
+	l.host.removeListener(l)
 	if l.halfOpen > 0 {
 		l.host.table.all(func(e *entry) {
 			if o, ok := e.occupant.(*halfOpen); ok && o.listener == l {
-				o.forget()
+				o.forget(ErrAborted)
 			}
 		})
 	}
@@ -184,8 +169,14 @@ func (l *Listener) Close(now time.Time) {
 		c.Abort(now)
 		c.Close(now)
 	}
+	l.notify(ip.Closed)
+}
+
+func (l *Listener) defaults() *Options { return l.options }
+
+func (l *Listener) notify(events ip.Event) {
 	if l.owner != nil {
-		l.owner.Notify(ip.Closed)
+		l.owner.Notify(events)
 	}
 }
 
@@ -240,7 +231,7 @@ func (l *Listener) full(s *segment) bool {
 }
 
 func (l *Listener) synQueueFull() bool {
-	return l.halfOpen >= l.backlog || l.host.halfOpen >= l.host.config.Limits.HalfOpen
+	return l.halfOpen >= l.synQueue || l.host.halfOpen >= l.host.config.Limits.HalfOpen
 }
 
 // synRetries is how often a SYN|ACK is repeated. While the SYN queue is more than half full it is fewer times, though twice at
@@ -248,7 +239,7 @@ func (l *Listener) synQueueFull() bool {
 // by then. Linux does it in this way.
 func (l *Listener) synRetries() int {
 	most := l.host.config.SYNRetries
-	if 2*l.halfOpen <= l.backlog && 2*l.host.halfOpen <= l.host.config.Limits.HalfOpen {
+	if 2*l.halfOpen <= l.synQueue && 2*l.host.halfOpen <= l.host.config.Limits.HalfOpen {
 		return most
 	}
 	for share := 2 * l.young; most > 2 && l.halfOpen >= share; share *= 2 {

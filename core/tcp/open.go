@@ -13,8 +13,12 @@ import (
 
 // DialConfig says whom to connect to.
 type DialConfig struct {
-	// Local is this side's address and port. An invalid or unspecified address, or a port of 0, is chosen.
+	// Local is this side's address and port. An invalid or unspecified address, or a port of 0, is chosen. A port that is given must be
+	// nobody's, at the address or, where that is chosen, at all; one that is chosen may have connections to other peers.
 	Local netip.AddrPort
+	// DualStack has an address that is chosen for a Remote of IPv6's stand for IPv4's as well, as long as it is a question of who has
+	// the port.
+	DualStack bool
 	// Remote is the peer's address and port. Both are required.
 	Remote netip.AddrPort
 	// Link is the index of the interface to use: required if Remote is link-local, else 0 for any.
@@ -68,7 +72,7 @@ func (h *Host) Dial(now time.Time, cfg DialConfig) (*Conn, error) {
 	if i.localPort == 0 {
 		old, err = h.chooseLocalPort(t, &i)
 	} else {
-		old, err = h.claimLocalPort(t, &i)
+		err = h.claimBinding(&cfg, &i)
 	}
 	if err != nil {
 		return nil, err
@@ -155,10 +159,26 @@ func (h *Host) chooseLocalPort(now int64, i *id) (old *timeWait, err error) {
 // all would take long, just when many connections are made.
 const portsBeyondTimeWait = 64
 
+// claimBinding reports whether the port that a Dial demands may be had. The error is ip.ErrAddressInUse.
+func (h *Host) claimBinding(cfg *DialConfig, i *id) error {
+	b := newBinding(i.localAddrPort(), i.link())
+	if asked := cfg.Local.Addr(); !asked.IsValid() || asked.IsUnspecified() {
+		all := netip.IPv4Unspecified()
+		if !i.is4() {
+			all, b.dualStack = netip.IPv6Unspecified(), cfg.DualStack
+		}
+		b.local, b.link = netip.AddrPortFrom(all, i.localPort), 0
+	}
+	if !h.free(&b) {
+		return ip.ErrAddressInUse
+	}
+	return nil
+}
+
 // claimLocalPort reports whether i may be used for a new connection: whether it is free, or that of a connection in TIME-WAIT
 // that may give way to it and is returned. The error is ip.ErrAddressInUse.
 func (h *Host) claimLocalPort(now int64, i *id) (*timeWait, error) {
-	if h.listener(i.localAddrPort(), i.link) != nil {
+	if h.listener(i.localAddrPort(), i.link()) != nil {
 		return nil, ip.ErrAddressInUse
 	}
 	e := h.table.lookup(i)

@@ -32,6 +32,8 @@ type script struct {
 	conn  *Conn
 	owner *recorder
 	read  storage.Queue
+
+	foreign bool // local is not the host's own
 }
 
 // seg is a segment of a script. mss, ws and win are compared only if they are set; noWS says that there is no such option.
@@ -192,7 +194,7 @@ func (s *script) packetIn(size int, sg seg) *packet.Packet {
 	}
 	s.setOptions(&r.Options, sg)
 	r.Emit(p.Prepend(r.Len()))
-	p.IP = packet.IPInfo{Src: s.peer.Addr(), Dst: s.local.Addr(), Link: 2, Protocol: ip.ProtocolTCP, HopLimit: 64}
+	p.IP = packet.IPInfo{Src: s.peer.Addr(), Dst: s.local.Addr(), Link: 2, Foreign: s.foreign, Protocol: ip.ProtocolTCP, HopLimit: 64}
 	var sum wire.Sum
 	sum.AddPseudoHeader(p.IP.Src, p.IP.Dst, ip.ProtocolTCP, p.Len())
 	sum.Add(p.Head())
@@ -303,8 +305,16 @@ func (s *script) compareOptions(why string, want, got seg) (seg, seg) {
 
 // tsOffset is what the host adds to its timestamp clock on the script's connection.
 func (s *script) tsOffset() uint32 {
-	i := newID(s.local, s.peer, 0)
+	i := s.name()
 	return s.host.tsOffset(&i)
+}
+
+// name is that of the script's connection.
+func (s *script) name() id {
+	if s.foreign {
+		return foreignID(s.local, s.peer, intercepted)
+	}
+	return newID(s.local, s.peer, 0)
 }
 
 // decode reads a segment that has left, and releases its packet.
@@ -319,6 +329,7 @@ func (s *script) decode(p *packet.Packet) (seg, []byte) {
 	require.NoError(s.t, err)
 	var r wire.TCPRepr
 	require.NoError(s.t, r.Parse(t))
+	require.Equal(s.t, s.foreign, p.IP.Foreign, "whether it is from somebody else's address")
 	require.Equal(s.t, s.local.Port(), r.SrcPort)
 	require.Equal(s.t, s.peer.Port(), r.DstPort)
 	if r.Flags.Has(wire.TCPSyn) {
@@ -423,6 +434,8 @@ type fakeNetwork struct {
 	err     error
 	foreign bool // no address is the host's own
 	confirm int
+
+	intercepts bool
 }
 
 func (n *fakeNetwork) Route(link int32, src, dst netip.Addr) (ip.Path, netip.Addr, error) {
@@ -436,6 +449,24 @@ func (n *fakeNetwork) Route(link int32, src, dst netip.Addr) (ip.Path, netip.Add
 		}
 	}
 	return n, src, nil
+}
+
+// intercepted is the interface by which the scripts' forwarders take connections.
+const intercepted = 2
+
+func (n *fakeNetwork) Intercept(link int32, protocol uint8, on bool) error {
+	if link != intercepted || protocol != ip.ProtocolTCP {
+		return ip.ErrInvalid
+	}
+	n.intercepts = on
+	return nil
+}
+
+func (n *fakeNetwork) RouteBack(link int32, _ netip.Addr) (ip.Path, error) {
+	if n.err == nil && link != intercepted {
+		return nil, ip.ErrNetworkUnreachable
+	}
+	return n, n.err
 }
 
 func (n *fakeNetwork) Local(int32, netip.Addr) bool { return !n.foreign }

@@ -12,6 +12,7 @@ type segment struct {
 	packet        *packet.Packet // the payload alone
 	local, remote netip.AddrPort
 	link          int32
+	foreign       bool // local is not the stack's own
 	seq, ack      uint32
 	flags         wire.TCPFlags
 	window        uint32 // as the header has it, not yet scaled
@@ -24,6 +25,14 @@ type segment struct {
 }
 
 func (s *segment) has(f wire.TCPFlags) bool { return s.flags&f != 0 }
+
+// name is that of the connection which the segment belongs to.
+func (s *segment) name() id {
+	if s.foreign {
+		return foreignID(s.local, s.remote, s.link)
+	}
+	return newID(s.local, s.remote, s.link)
+}
 
 // spans is SEG.LEN: the payload, and one each for SYN and FIN.
 func (s *segment) spans() uint32 {

@@ -388,8 +388,8 @@ func (c *Conn) seal(p *packet.Packet, seq uint32, flags wire.TCPFlags, window ui
 	h.SetChecksum(0)
 	h.SetUrgent(0)
 	p.IP = packet.IPInfo{
-		Src: c.id.localAddr(), Dst: c.id.remoteAddr(), Link: c.id.link, Protocol: ip.ProtocolTCP,
-		HopLimit: c.options.HopLimit, TrafficClass: class,
+		Src: c.id.localAddr(), Dst: c.id.remoteAddr(), Link: c.id.link(), Foreign: c.id.foreign(),
+		Protocol: ip.ProtocolTCP, HopLimit: c.options.HopLimit, TrafficClass: class,
 	}
 	fillChecksum(c.path, p)
 	return p
@@ -398,7 +398,7 @@ func (c *Conn) seal(p *packet.Packet, seq uint32, flags wire.TCPFlags, window ui
 // sendReset sends a reset at once, outside the connection's turn: the connection is about to be gone.
 func (c *Conn) sendReset(now int64) {
 	c.host.sendControl(now, &control{
-		local: c.LocalAddr(), remote: c.RemoteAddr(), link: c.id.link,
+		id: c.id,
 		// "<SEQ=SND.NXT><CTL=RST>"; the acknowledgment does no harm and lets firewalls see what it belongs to.
 		// https://www.rfc-editor.org/rfc/rfc9293.html#section-3.10.5
 		seq: c.acceptableSeq(), ack: c.rcvNxt, flags: wire.TCPRst | wire.TCPAck,

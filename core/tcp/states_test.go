@@ -94,7 +94,7 @@ func atOnce(c *ListenConfig) { c.Options = &Options{DelayedACK: -1} }
 
 // state is what stands in the host's table under the script's connection.
 func (s *script) state() string {
-	i := newID(s.local, s.peer, 0)
+	i := s.name()
 	e := s.host.table.lookup(&i)
 	if e == nil {
 		return "CLOSED"
@@ -104,6 +104,8 @@ func (s *script) state() string {
 		return o.State().String()
 	case *halfOpen:
 		return "half-open"
+	case *Request:
+		return "held"
 	}
 	return "TIME-WAIT"
 }

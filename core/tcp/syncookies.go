@@ -34,13 +34,13 @@ const cookieRotation = int64(time.Hour)
 // sendCookie answers a SYN without remembering it.
 func (l *Listener) sendCookie(now int64, s *segment) {
 	h := l.host
-	path, _, err := h.network.Route(s.link, s.local.Addr(), s.remote.Addr())
+	i := s.name()
+	path, err := h.route(&i)
 	if err != nil {
 		h.dropped(&h.counters.OutNoRoutes, s.packet, "no route for an answer")
 		return
 	}
 	h.rotateCookies(now)
-	i := newID(s.local, s.remote, s.link)
 	name := i.octets()
 	mss := int(defaultMSS(i.is4()))
 	if s.options.HasMSS && s.options.MSS != 0 {
@@ -87,14 +87,14 @@ func (l *Listener) takeCookie(now int64, s *segment) bool {
 	if l.full(s) {
 		return true // valid or not: what follows it would hold no cookie, and must not be answered with a reset
 	}
-	i := newID(s.local, s.remote, s.link)
+	i := s.name()
 	name := i.octets()
 	mss, ok := h.cookies.check(now, name[:], s.seq-1, s.ack-1)
 	if !ok {
 		h.counters.CookiesFailed++
 		return false
 	}
-	path, _, err := h.network.Route(s.link, s.local.Addr(), s.remote.Addr())
+	path, err := h.route(&i)
 	if err != nil {
 		h.dropped(&h.counters.OutNoRoutes, s.packet, "no route for an answer")
 		return true
@@ -124,6 +124,6 @@ func (i *id) octets() (b [40]byte) {
 	n += copy(b[n:], i.remote[:])
 	binary.BigEndian.PutUint16(b[n:], i.localPort)
 	binary.BigEndian.PutUint16(b[n+2:], i.remotePort)
-	binary.BigEndian.PutUint32(b[n+4:], uint32(i.link))
+	binary.BigEndian.PutUint32(b[n+4:], uint32(i.scope))
 	return b
 }

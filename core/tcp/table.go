@@ -92,3 +92,15 @@ func (t *table) all(f func(*entry)) {
 		}
 	}
 }
+
+// any reports whether f holds for an occupant.
+func (t *table) any(f func(*entry) bool) bool {
+	for _, e := range t.buckets {
+		for ; e != nil; e = e.next {
+			if f(e) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -22,6 +22,7 @@ type timeWait struct {
 	window         uint16
 	hopLimit       uint8
 	trafficClass   uint8
+	accepted       bool // a listener's connection
 	challengedAt   int64
 }
 
@@ -35,7 +36,7 @@ type timeWaitQueue struct {
 func (c *Conn) timeWait(now int64) {
 	w := &timeWait{
 		entry: entry{id: c.id}, host: c.host, sndNxt: c.sndNxt, rcvNxt: c.rcvNxt, maxWnd: c.maxWnd, ts: c.ts,
-		window: c.receiveWindow(), hopLimit: c.options.HopLimit, trafficClass: c.options.TrafficClass,
+		window: c.receiveWindow(), hopLimit: c.options.HopLimit, trafficClass: c.options.TrafficClass, accepted: c.accepted,
 	}
 	w.rcvEdge = c.rcvEdge
 	acknowledge := c.pending&pendingACK != 0
@@ -45,7 +46,7 @@ func (c *Conn) timeWait(now int64) {
 		h.counters.TimeWaitEvicted++
 		h.timeWaits.first.forget()
 	}
-	h.table.insert(&w.entry, w)
+	h.insert(&w.entry, w)
 	h.timeWaits.push(w)
 	w.start(now)
 	if acknowledge {
@@ -88,7 +89,7 @@ func (w *timeWait) Expire(int64) { w.forget() }
 
 func (w *timeWait) forget() {
 	w.host.network.Timers().Remove(&w.timer)
-	w.host.table.remove(&w.entry)
+	w.host.remove(&w.entry)
 	w.host.timeWaits.remove(w)
 }
 
@@ -150,14 +151,14 @@ func (w *timeWait) reset(now int64, s *segment) {
 
 // syn takes a SYN, which may open a new incarnation of the connection.
 func (w *timeWait) syn(now int64, s *segment) {
-	l := w.host.listener(s.local, s.link)
-	if l == nil || !w.precedes(s, l.options) {
+	o := w.host.opener(s)
+	if o == nil || !w.precedes(s, o.defaults()) {
 		// RFC 6191 would have it dropped silently. The acknowledgment finds out whether it is old: a peer that means it answers
 		// with a reset that is exact, and tries again.
 		w.challenge(now)
 		return
 	}
-	if !l.admits(s) {
+	if !o.admits(s) {
 		return
 	}
 	// "it MAY accept a new SYN from the remote TCP endpoint to reopen the connection directly from TIME-WAIT state [...], if it:
@@ -169,7 +170,7 @@ func (w *timeWait) syn(now int64, s *segment) {
 	w.host.counters.TimeWaitReused++
 	leastISS := w.leastISS()
 	w.forget()
-	l.open(now, s, leastISS)
+	o.open(now, s, leastISS)
 }
 
 // precedes reports whether a SYN to a listener with the options o comes from a later incarnation of the connection: its
@@ -202,8 +203,7 @@ func (w *timeWait) challenge(now int64) {
 
 func (w *timeWait) acknowledge(now int64) {
 	a := control{
-		local: w.id.localAddrPort(), remote: w.id.remoteAddrPort(), link: w.id.link,
-		seq: w.sndNxt, ack: w.rcvNxt, flags: wire.TCPAck, window: w.window,
+		id: w.id, seq: w.sndNxt, ack: w.rcvNxt, flags: wire.TCPAck, window: w.window,
 		hopLimit: w.hopLimit, trafficClass: w.trafficClass,
 	}
 	w.ts.echo(now, &a.options)

@@ -146,7 +146,7 @@ func TestDialOverTimeWait(t *testing.T) {
 				old := s.iss + 1<<24
 				s.after(row.wait)
 				err := s.dialedTimeWait(port, row.timestamps)
-				if !row.reused {
+				if !row.reused || port != 0 { // who asks for the port itself has bound it, before anybody knows where to
 					require.Error(t, err)
 					require.Equal(t, "TIME-WAIT", s.state())
 					return

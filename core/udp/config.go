@@ -21,14 +21,18 @@ var (
 
 // Config is what a Host is made of. Network and Rand are required; any other zero field stands for its default.
 type Config struct {
-	Network ip.Network
-	Epoch   time.Time // time zero of the stack's clock
-	Rand    io.Reader // where ports come from
-	Limits  Limits
+	Network ip.Network // what carries the datagrams
+	Epoch   time.Time  // time zero of the stack's clock
+	Rand    io.Reader  // where ports come from
+	Limits  Limits     // what the Host keeps at most
 
 	// PortUnreachable is told of a datagram that no endpoint is there for, and that may be answered with an ICMP error. p
 	// begins with the UDP header; the function takes it. nil: such datagrams are dropped.
 	PortUnreachable func(now int64, p *packet.Packet)
+
+	// Rejected is told of a flow of a forwarder's that its user rejects, by a datagram as the flow's peer has sent it, but without
+	// payload; it is as PortUnreachable otherwise.
+	Rejected func(now int64, p *packet.Packet)
 
 	// Dropped is told of a datagram that could not be used, or not be sent after all, and why in a few words of plain
 	// English. p.IP is filled in; whether the packet still begins with the UDP header depends on the cause. p stays the
@@ -42,9 +46,11 @@ type Config struct {
 
 // Limits bound what a Host keeps. A zero field stands for its default.
 type Limits struct {
-	// Endpoints is how many endpoints there may be, those included that are closed and have datagrams yet to
-	// send; default 65,536.
+	// Endpoints is how many endpoints there may be, the flows of forwarders included, and those that are closed and have
+	// datagrams yet to send; default 65,536.
 	Endpoints int
+	// Backlog is the default and most of the flows that wait in a forwarder to be accepted; default 1,024.
+	Backlog int
 	// ReceiveBuffer and SendBuffer are what an endpoint's queues are bounded by, unless it is told otherwise: the memory,
 	// in octets, that the datagrams in them pin. Default 256 KiB. A queue that is empty takes any datagram.
 	ReceiveBuffer, SendBuffer int
@@ -56,6 +62,7 @@ func (c Config) withDefaults() (Config, error) {
 	fill(&c.FirstPort, 49152)
 	fill(&c.LastPort, 65535)
 	fill(&c.Limits.Endpoints, 1<<16)
+	fill(&c.Limits.Backlog, 1024)
 	fill(&c.Limits.MaxBuffer, 64<<20)
 	fill(&c.Limits.ReceiveBuffer, min(256<<10, c.Limits.MaxBuffer))
 	fill(&c.Limits.SendBuffer, min(256<<10, c.Limits.MaxBuffer))
@@ -69,7 +76,7 @@ func (c Config) withDefaults() (Config, error) {
 		name  string
 		value int
 	}{
-		{"Endpoints", c.Limits.Endpoints}, {"MaxBuffer", c.Limits.MaxBuffer},
+		{"Endpoints", c.Limits.Endpoints}, {"Backlog", c.Limits.Backlog}, {"MaxBuffer", c.Limits.MaxBuffer},
 		{"ReceiveBuffer", c.Limits.ReceiveBuffer}, {"SendBuffer", c.Limits.SendBuffer},
 	} {
 		if v.value < 0 {
@@ -106,11 +113,21 @@ type BindConfig struct {
 	Remote netip.AddrPort
 	// Link is the index of the interface, 0 for any: required for link-local IPv6 addresses.
 	Link int32
-	// DualStack has an unspecified IPv6 address stand for all IPv4 addresses as well.
+	// DualStack has an unspecified IPv6 address stand for all IPv4 addresses as well. For a connected endpoint that matters only as
+	// long as it is a question of who has the port.
 	DualStack bool
+	// ReusePort shares the address and port with others, all of which must have set it, as SO_REUSEPORT does: all datagrams from one
+	// sender go to the same one, by a seeded hash of addresses and ports, which may be another once one has come or gone.
+	ReusePort bool
+	// ReuseAddr shares the address and port with others, all of which must have set it, as SO_REUSEADDR does on Linux: datagrams go to
+	// the last that was bound.
+	//
+	// Whatever is sent to a multicast or broadcast address goes to all who are bound to it, or to all addresses.
+	ReuseAddr bool
 	// ReceiveBuffer and SendBuffer bound the endpoint's queues; 0: as the host's Limits say.
 	ReceiveBuffer, SendBuffer int
-	Options                   Options
+	// Options are what the IP headers of its datagrams have, until they are changed.
+	Options Options
 	// Owner is told what happens: ip.Readable, ip.Writable, and ip.Closed when the host is closed. nil: nobody.
 	Owner ip.Owner
 }

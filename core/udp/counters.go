@@ -16,6 +16,11 @@ type Counters struct {
 	InChecksumErrors   uint64 // of InErrors: the checksum was wrong
 	InNoChecksum       uint64 // of InErrors: without a checksum, over IPv6
 	InReceiveQueueFull uint64 // of InErrors: the endpoint's queue was full
+	InFlowsFull        uint64 // of InErrors: it would be a new flow, and too many wait to be accepted, or Limits.Endpoints
+	InNotForwarded     uint64 // of InErrors: to others' addresses, behind a forwarder that was closed
+
+	Flows         uint64 // flows that forwarders have begun
+	FlowsRejected uint64 // of Flows: the user has rejected them
 
 	NoPortsGroup uint64 // of NoPorts: sent to a broadcast or multicast address, and so not answered
 

@@ -20,7 +20,11 @@ type Endpoint struct {
 	source        netip.Addr     // of its datagrams; not valid: chosen for each
 	link          int32
 	dualStack     bool
+	reusePort     bool
+	reuseAddr     bool
 	closed        bool
+	flow          bool // a Forwarder has made it: it takes no port from others
+	foreign       bool // local is not the stack's own
 	options       Options
 	err           error // what an ICMP error said, until somebody asks
 
@@ -34,8 +38,8 @@ type Endpoint struct {
 	path       ip.Path // of the first of them; the endpoint stands in line at its link
 	turn       ip.Turn
 
-	portNext       *Endpoint
-	next, previous *Endpoint
+	portNext, portPrevious *Endpoint
+	next, previous         *Endpoint
 }
 
 // Hop limits of datagrams for which nobody chose one.
@@ -57,11 +61,6 @@ func (e *Endpoint) keys() []key {
 		keys = append(keys, keyOf(netip.AddrPortFrom(netip.IPv4Unspecified(), e.local.Port()), e.remote, e.link))
 	}
 	return keys
-}
-
-// covers reports whether the endpoint is bound to all addresses of a kind and addr is one of them.
-func (e *Endpoint) covers(addr netip.Addr) bool {
-	return e.local.Addr().IsUnspecified() && e.speaks(addr)
 }
 
 // speaks reports whether the endpoint's addresses are of addr's family.
@@ -120,6 +119,15 @@ func (e *Endpoint) setBuffers(receive, send int) error {
 	return nil
 }
 
+// Source is the address that a datagram to dst by the given link (0: any) would be sent from. It is not valid if there is no way.
+func (e *Endpoint) Source(dst netip.Addr, link int32) netip.Addr {
+	_, source, err := e.host.network.Route(link, e.source, dst)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return source
+}
+
 // Received is how many datagrams wait to be read.
 func (e *Endpoint) Received() int { return e.receiving.Len() }
 
@@ -141,6 +149,13 @@ func (e *Endpoint) Receive() (p *packet.Packet, from netip.AddrPort, ok bool) {
 		return nil, netip.AddrPort{}, false
 	}
 	return p, netip.AddrPortFrom(p.IP.Src, uint16(p.Seq)), true
+}
+
+// take takes a datagram from remote that is for the endpoint.
+func (e *Endpoint) take(p *packet.Packet, remote netip.AddrPort) {
+	p.TrimFront(wire.UDPHeaderLen)
+	p.Seq = uint32(remote.Port())
+	e.deliver(p)
 }
 
 // deliver takes the payload of a datagram that is for the endpoint.
@@ -171,8 +186,15 @@ func (e *Endpoint) fail(err error) {
 // It takes p, on error too, unless the error is ErrWouldBlock: then p stays the caller's, unchanged. The other errors
 // are ip.ErrMessageTooLong if the datagram does not fit the link's MTU, ip.ErrInvalid for a destination that there
 // cannot be, ip.ErrPermission for broadcasts where they are not allowed, those of ip.Network.Route, and ErrClosed.
-func (e *Endpoint) Send(_ time.Time, p *packet.Packet, to netip.AddrPort, link int32) error {
-	err := e.send(p, to, link)
+func (e *Endpoint) Send(now time.Time, p *packet.Packet, to netip.AddrPort, link int32) error {
+	return e.SendWith(now, p, to, Header{Link: link})
+}
+
+// SendWith is Send with what the datagram is to have in its IP header. Errors are Send's, and besides
+// ip.ErrAddressNotAvailable if h.Source is not the stack's own or not of the destination's family, and ip.ErrInvalid if h.Link is
+// another than the one that the endpoint is bound to.
+func (e *Endpoint) SendWith(_ time.Time, p *packet.Packet, to netip.AddrPort, h Header) error {
+	err := e.send(p, to, h)
 	switch err {
 	case nil:
 	case ErrWouldBlock:
@@ -185,7 +207,7 @@ func (e *Endpoint) Send(_ time.Time, p *packet.Packet, to netip.AddrPort, link i
 	return err
 }
 
-func (e *Endpoint) send(p *packet.Packet, to netip.AddrPort, link int32) error {
+func (e *Endpoint) send(p *packet.Packet, to netip.AddrPort, h Header) error {
 	if e.closed {
 		return ErrClosed
 	}
@@ -194,16 +216,17 @@ func (e *Endpoint) send(p *packet.Packet, to netip.AddrPort, link int32) error {
 		to = e.remote
 	}
 	dst := to.Addr()
-	if e.link != 0 {
-		link = e.link
-	}
+	otherLink := e.link != 0 && h.Link != 0 && h.Link != e.link
+	h.complete(e, dst)
 	switch {
-	case to.Port() == 0 || !e.speaks(dst) || needsLink(dst, link):
+	case dst.IsValid() && !e.speaks(dst):
+		return ip.ErrNetworkUnreachable
+	case to.Port() == 0 || needsLink(dst, h.Link) || otherLink:
 		return ip.ErrInvalid
 	case dst == broadcast && e.options.NoBroadcast:
 		return ip.ErrPermission
 	}
-	path, src, err := e.host.network.Route(link, e.source, dst)
+	path, src, err := e.route(h.Link, h.Source, dst)
 	if err != nil {
 		return err
 	}
@@ -217,16 +240,26 @@ func (e *Endpoint) send(p *packet.Packet, to netip.AddrPort, link int32) error {
 	case e.sending.Len() > 0 && e.sending.Cost()+p.Cost() > e.sendBuffer:
 		return ErrWouldBlock
 	}
-	e.enqueue(path, p, src, to, link)
+	h.Source = src
+	e.enqueue(path, p, to, &h)
 	return nil
 }
 
-func (e *Endpoint) enqueue(path ip.Path, p *packet.Packet, src netip.Addr, to netip.AddrPort, link int32) {
+// route finds the way to dst, and the source address.
+func (e *Endpoint) route(link int32, src, dst netip.Addr) (ip.Path, netip.Addr, error) {
+	if e.foreign {
+		path, err := e.host.network.RouteBack(link, dst)
+		return path, src, err
+	}
+	return e.host.network.Route(link, src, dst)
+}
+
+func (e *Endpoint) enqueue(path ip.Path, p *packet.Packet, to netip.AddrPort, h *Header) {
 	repr := wire.UDPRepr{SrcPort: e.local.Port(), DstPort: to.Port(), PayloadLen: p.Len()}
 	repr.Emit(p.Prepend(repr.Len()))
 	p.IP = packet.IPInfo{
-		Src: src, Dst: to.Addr(), Link: link, Protocol: ip.ProtocolUDP,
-		HopLimit: e.hopLimit(to.Addr()), TrafficClass: e.options.TrafficClass, Group: group(to.Addr()),
+		Src: h.Source, Dst: to.Addr(), Link: h.Link, Protocol: ip.ProtocolUDP,
+		HopLimit: h.HopLimit, TrafficClass: h.TrafficClass, Group: group(to.Addr()), Foreign: e.foreign,
 	}
 	fillChecksum(path, p)
 	if e.sending.Len() == 0 {
@@ -281,10 +314,10 @@ func (e *Endpoint) Emit(int64) (p *packet.Packet, path ip.Path, more bool) {
 // the endpoint gets in line at the other.
 func (e *Endpoint) follow(before *packet.Packet) bool {
 	for next := e.sending.Peek(); next != nil; next = e.sending.Peek() {
-		if next.IP.Dst == before.IP.Dst && next.IP.Link == before.IP.Link {
+		if next.IP.Dst == before.IP.Dst && next.IP.Link == before.IP.Link && next.IP.Src == before.IP.Src {
 			return true
 		}
-		path, _, err := e.host.network.Route(next.IP.Link, next.IP.Src, next.IP.Dst)
+		path, _, err := e.route(next.IP.Link, next.IP.Src, next.IP.Dst)
 		if err != nil { // there was a way when it was queued
 			e.host.counters.OutErrors++
 			e.host.dropped(next, "no route")

@@ -1,12 +1,17 @@
 // Package udp is the User Datagram Protocol, RFC 768, over IPv4 and IPv6: endpoints, and the demultiplexing of what
 // arrives for them.
 //
+// A [Host] is the UDP of one stack. What is bound in it is an [Endpoint]: connected or not, alone at its port or not
+// (BindConfig.ReusePort, BindConfig.ReuseAddr), with a queue each way and an [Options] of its own; a [Header] is for a single
+// datagram. A [Forwarder] makes endpoints of what is sent to others.
+//
 // Nothing is fragmented: a datagram that does not fit the link in one packet is refused.
 package udp
 
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/maphash"
 	"net/netip"
 
 	"github.com/smolnet/smolnet/core/ip"
@@ -20,10 +25,14 @@ type Host struct {
 	network  ip.Network
 	counters Counters
 
-	table     map[key]*Endpoint    // by what they receive
+	table     map[key]*Endpoint    // by what they receive; of those that share that, the last
+	sharers   map[key]*sharers     // of a key that several share
+	seed      maphash.Seed         // of the hash that tells who of them is meant
 	ports     map[uint16]*Endpoint // by local port, linked through their portNext
 	connected int                  // endpoints in the table that are connected
 	linked    int                  // endpoints in the table that are bound to a link
+
+	forwards map[int32]*forwarding // by the index of the interface
 
 	// All endpoints, linked through their next: those closed and with datagrams yet to send are in no table.
 	first     *Endpoint
@@ -59,7 +68,10 @@ func NewHost(config Config) (*Host, error) {
 		config:  config,
 		network: config.Network,
 		table:   make(map[key]*Endpoint),
+		seed:    maphash.MakeSeed(),
 		ports:   make(map[uint16]*Endpoint),
+
+		forwards: make(map[int32]*forwarding),
 	}, nil
 }
 
@@ -69,9 +81,14 @@ func (h *Host) Counters() Counters { return h.counters }
 // Endpoints is how many endpoints there are, those included that are closed and have datagrams yet to send.
 func (h *Host) Endpoints() int { return h.endpoints }
 
-// Close closes every endpoint, telling its owner, and drops what they have yet to send. Afterwards nothing can be
-// bound.
+// Close closes every forwarder and endpoint, telling its owner, and drops what they have yet to send. Afterwards nothing
+// can be bound.
 func (h *Host) Close() {
+	for _, w := range h.forwards {
+		if w.forwarder != nil {
+			w.forwarder.Close()
+		}
+	}
 	h.config.Limits.Endpoints = -1
 	for e := h.first; e != nil; e = h.first {
 		e.sending.Reset()
@@ -109,10 +126,14 @@ func (h *Host) Input(now int64, path ip.Path, p *packet.Packet) {
 	}
 	local := netip.AddrPortFrom(p.IP.Dst, header.DstPort())
 	remote := netip.AddrPortFrom(p.IP.Src, header.SrcPort())
-	if e := h.lookup(local, remote, p.IP.Link); e != nil {
-		p.TrimFront(wire.UDPHeaderLen)
-		p.Seq = uint32(remote.Port())
-		e.deliver(p)
+	if p.IP.Group || group(p.IP.Dst) {
+		if h.deliverToGroup(p, local, remote) {
+			return
+		}
+	} else if e := h.lookup(local, remote, p); e != nil {
+		e.take(p, remote)
+		return
+	} else if h.forward(p, local, remote) {
 		return
 	}
 	h.noPort(now, p)
@@ -189,33 +210,41 @@ func sum(p *packet.Packet) wire.Sum {
 	return s
 }
 
-// lookup finds the endpoint for a datagram to local from remote that arrived by link: the most particular there is.
-func (h *Host) lookup(local, remote netip.AddrPort, link int32) *Endpoint {
+// lookup finds the endpoint for the datagram p to local from remote: the most particular there is. What goes to others'
+// addresses is for flows alone.
+func (h *Host) lookup(local, remote netip.AddrPort, p *packet.Packet) *Endpoint {
+	link := p.IP.Link
 	if h.connected > 0 {
-		if e := h.find(keyOf(local, remote, 0), link); e != nil {
+		if e := h.find(keyOf(local, remote, 0), remote, link); e != nil {
 			return e
 		}
 	}
-	if e := h.find(keyOf(local, netip.AddrPort{}, 0), link); e != nil {
+	if p.IP.Foreign {
+		return nil
+	}
+	if e := h.find(keyOf(local, netip.AddrPort{}, 0), remote, link); e != nil {
 		return e
 	}
 	wildcard := netip.IPv6Unspecified()
 	if local.Addr().Is4() {
 		wildcard = netip.IPv4Unspecified()
 	}
-	return h.find(keyOf(netip.AddrPortFrom(wildcard, local.Port()), netip.AddrPort{}, 0), link)
+	return h.find(keyOf(netip.AddrPortFrom(wildcard, local.Port()), netip.AddrPort{}, 0), remote, link)
 }
 
 // find looks for an endpoint bound to link, and then for one bound to none.
-func (h *Host) find(k key, link int32) *Endpoint {
+func (h *Host) find(k key, remote netip.AddrPort, link int32) *Endpoint {
 	if h.linked > 0 && link != 0 {
 		k.link = link
 		if e := h.table[k]; e != nil {
-			return e
+			return h.chosen(k, e, remote)
 		}
 		k.link = 0
 	}
-	return h.table[k]
+	if e := h.table[k]; e != nil {
+		return h.chosen(k, e, remote)
+	}
+	return nil
 }
 
 // Error learns of an ICMP error about a datagram that the host has sent. It reaches the endpoint connected to where the
@@ -228,13 +257,19 @@ func (h *Host) Error(_ int64, e *ip.Error) {
 	if len(e.Transport) >= 4 && h.connected > 0 {
 		local := netip.AddrPortFrom(e.Src, binary.BigEndian.Uint16(e.Transport))
 		remote := netip.AddrPortFrom(e.Dst, binary.BigEndian.Uint16(e.Transport[2:]))
-		if endpoint := h.find(keyOf(local, remote, 0), e.Link); endpoint != nil && e.Kind.Err() != nil {
+		if endpoint := h.find(keyOf(local, remote, 0), remote, e.Link); endpoint != nil && tells(e) {
 			h.counters.ErrorsDelivered++
 			endpoint.fail(e.Kind.Err())
 			return
 		}
 	}
 	h.counters.ErrorsIgnored++
+}
+
+// tells reports whether an endpoint is told of an error. As on Linux, where a socket must ask for them, it is not told of those that
+// may pass, unless it is the stack itself that knows that there is nobody.
+func tells(e *ip.Error) bool {
+	return e.Kind.Err() != nil && !(e.Kind.Transient() && e.From.IsValid())
 }
 
 // Bind opens an endpoint. The errors are ip.ErrInvalid, ip.ErrAddressNotAvailable, ip.ErrAddressInUse (also if every
@@ -247,7 +282,10 @@ func (h *Host) Bind(config BindConfig) (*Endpoint, error) {
 	case h.endpoints >= limit:
 		return nil, fmt.Errorf("%d endpoints: %w", h.endpoints, ip.ErrNoBufferSpace)
 	}
-	e := &Endpoint{host: h, owner: config.Owner, link: config.Link, options: config.Options}
+	e := &Endpoint{
+		host: h, owner: config.Owner, link: config.Link, options: config.Options,
+		reusePort: config.ReusePort, reuseAddr: config.ReuseAddr,
+	}
 	if err := e.setBuffers(config.ReceiveBuffer, config.SendBuffer); err != nil {
 		return nil, err
 	}
@@ -262,7 +300,7 @@ func (h *Host) Bind(config BindConfig) (*Endpoint, error) {
 			return nil, err
 		}
 		e.local = netip.AddrPortFrom(local.Addr(), port)
-	} else if !h.free(e, local.Port()) {
+	} else if b := claimOf(&config, e); !h.free(&b) || h.flowing(e, local.Port()) {
 		return nil, ip.ErrAddressInUse
 	}
 	h.add(e)

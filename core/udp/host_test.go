@@ -393,12 +393,21 @@ func TestErrorsReachTheConnectedOnly(t *testing.T) {
 	require.NoError(t, open.Err())
 
 	for kind, want := range map[ip.ErrorKind]error{
-		ip.NetUnreachable: ip.ErrNetworkUnreachable, ip.HostUnreachable: ip.ErrHostUnreachable,
-		ip.AdminProhibited: ip.ErrPermission, ip.PacketTooBig: ip.ErrMessageTooLong, ip.TimeExceeded: ip.ErrHostUnreachable,
+		ip.NetProhibited: ip.ErrNetworkUnreachable, ip.HostProhibited: ip.ErrHostUnreachable,
+		ip.AdminProhibited: ip.ErrPermission, ip.PacketTooBig: ip.ErrMessageTooLong,
 	} {
 		s.error(kind, "192.168.69.1:1000", "192.168.69.100:53")
 		require.ErrorIs(t, connected.Err(), want)
 	}
+	for _, kind := range []ip.ErrorKind{ip.NetUnreachable, ip.HostUnreachable, ip.TimeExceeded, ip.SourceRouteFailed} {
+		s.error(kind, "192.168.69.1:1000", "192.168.69.100:53")
+		require.NoError(t, connected.Err(), "it may pass")
+	}
+	s.host.Error(0, &ip.Error{
+		Kind: ip.HostUnreachable, Src: addr("192.168.69.1"), Dst: addr("192.168.69.100"), Link: 2,
+		Transport: quote("192.168.69.1:1000", "192.168.69.100:53"),
+	})
+	require.ErrorIs(t, connected.Err(), ip.ErrHostUnreachable, "the stack itself knows that there is nobody")
 	s.error(ip.PortUnreachable, "192.168.69.1:1000", "192.168.69.100:54")
 	require.NoError(t, connected.Err(), "about another's datagram")
 	s.host.Error(0, &ip.Error{Kind: ip.PortUnreachable, Src: addr("192.168.69.1"), Dst: addr("192.168.69.100"), Transport: []byte{3}})

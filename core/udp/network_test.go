@@ -50,10 +50,11 @@ type script struct {
 
 	noRoute     netip.Prefix // destinations that cannot be reached
 	unreachable []*packet.Packet
+	intercepts  map[int32]bool
 }
 
 func newScript(t testing.TB, options ...func(*Config)) *script {
-	s := &script{TB: t, lines: make(map[int32][]ip.Sender)}
+	s := &script{TB: t, lines: make(map[int32][]ip.Sender), intercepts: make(map[int32]bool)}
 	s.links = map[int32]*fakePath{2: {link: 2, mtu: 1500}, 3: {link: 3, mtu: 65535}}
 	config := Config{
 		Network: s, Epoch: epoch, Rand: rand.NewChaCha8([32]byte{1}),
@@ -72,6 +73,7 @@ func newScript(t testing.TB, options ...func(*Config)) *script {
 		require.Empty(t, s.host.ports)
 		require.Zero(t, s.host.connected)
 		require.Zero(t, s.host.linked)
+		require.Empty(t, s.host.forwards)
 		require.Empty(t, s.unreachable, "the test has not looked at a port unreachable")
 	})
 	return s
@@ -117,6 +119,21 @@ func (s *script) Route(link int32, src, dst netip.Addr) (ip.Path, netip.Addr, er
 	return nil, netip.Addr{}, ip.ErrAddressNotAvailable
 }
 
+func (s *script) RouteBack(link int32, dst netip.Addr) (ip.Path, error) {
+	if s.noRoute.IsValid() && s.noRoute.Contains(dst) {
+		return nil, ip.ErrNetworkUnreachable
+	}
+	return s.links[link], nil
+}
+
+func (s *script) Intercept(link int32, protocol uint8, on bool) error {
+	if s.links[link] == nil || protocol != ip.ProtocolUDP {
+		return ip.ErrInvalid
+	}
+	s.intercepts[link] = on
+	return nil
+}
+
 func (s *script) Send(int64, ip.Path, *packet.Packet) { s.Fatal("endpoints take turns") }
 func (s *script) Timers() *timer.Heap                 { return nil }
 
@@ -152,6 +169,7 @@ type datagram struct {
 	payload  string
 	hopLimit uint8
 	class    uint8
+	foreign  bool // to an address that is not the stack's own, or from one
 }
 
 // make returns the datagram as it arrives, its checksum filled in.
@@ -164,7 +182,7 @@ func (d *datagram) make() *packet.Packet {
 	wire.UDPPacket(p.Head()).FillChecksum(from.Addr(), to.Addr())
 	p.IP = packet.IPInfo{
 		Src: from.Addr(), Dst: to.Addr(), Link: d.link, Protocol: ip.ProtocolUDP, HopLimit: d.hopLimit, TrafficClass: d.class,
-		Group: to.Addr().IsMulticast() || to.Addr() == netip.MustParseAddr("255.255.255.255"),
+		Foreign: d.foreign, Group: to.Addr().IsMulticast() || to.Addr() == netip.MustParseAddr("255.255.255.255"),
 	}
 	return p
 }
@@ -192,6 +210,7 @@ func (s *script) want(why string, d datagram) {
 	got := datagram{
 		from: netip.AddrPortFrom(p.IP.Src, header.SrcPort()).String(), to: netip.AddrPortFrom(p.IP.Dst, header.DstPort()).String(),
 		link: d.link, payload: string(header.Payload()), hopLimit: p.IP.HopLimit, class: p.IP.TrafficClass,
+		foreign: p.IP.Foreign,
 	}
 	fill(&d.hopLimit, got.hopLimit)
 	require.Equal(s, d, got, why)

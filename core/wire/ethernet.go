@@ -48,6 +48,7 @@ func MulticastHardwareAddr(addr netip.Addr) HardwareAddr {
 // EtherType says what an Ethernet II frame carries. The numbers are IANA's "IEEE 802 Numbers".
 type EtherType uint16
 
+// The EtherTypes that this package knows.
 const (
 	EtherTypeIPv4 EtherType = 0x0800
 	EtherTypeARP  EtherType = 0x0806

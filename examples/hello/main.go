@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/smolnet/smolnet/smolnet"
+	"github.com/smolnet/smolnet/smolnet/httpclient"
 )
 
 func main() {
@@ -16,7 +17,7 @@ func main() {
 	listener, err := stack.Listen("tcp", "127.0.0.1:80")
 	check(err)
 	go http.Serve(listener, http.FileServer(http.Dir(".")))
-	client := http.Client{Transport: &http.Transport{DialContext: stack.DialContext}}
+	client := httpclient.New(stack)
 	response, err := client.Get("http://127.0.0.1/README.md")
 	check(err)
 	_, err = io.Copy(os.Stdout, response.Body)

@@ -58,7 +58,8 @@ func (e *exchange) run(ctx context.Context, root string, files []file) error {
 		DisableCompression:  true,
 	}
 	defer transport.CloseIdleConnections()
-	f := fetcher{client: &http.Client{Transport: transport, Timeout: patience}, host: listener.Addr().String()}
+	// Both addresses of a host have the same name: the network says which is meant.
+	f := fetcher{client: &http.Client{Transport: transport, Timeout: patience}, host: net.JoinHostPort(e.client.nameOf(e.address), "80")}
 
 	// One of the two is a stack. What its core has counted is what is shown.
 	stack := e.server.stack

@@ -148,3 +148,23 @@ func TestUnknownDevice(t *testing.T) {
 		require.ErrorContains(t, err, "-device "+device+": there is netns, pipe, loopback, tap:NAME and tun:NAME")
 	}
 }
+
+func TestStacksDialByName(t *testing.T) {
+	n, err := withPipe()
+	require.NoError(t, err)
+	defer n.close()
+	stack, peer := n.hosts[0], n.hosts[1]
+	for _, address := range peer.addresses {
+		require.Equal(t, "peer.test", stack.nameOf(address.Addr()))
+		require.Equal(t, "smolnet.test", peer.nameOf(stackAddresses[0].Addr()))
+	}
+	require.Equal(t, "localhost", stack.nameOf(loopbackAddresses[1].Addr()))
+	require.Equal(t, "127.0.0.1", (&host{}).nameOf(loopbackAddresses[0].Addr()), "the kernel dials numbers")
+
+	l, err := peer.listen("tcp", ":80")
+	require.NoError(t, err)
+	defer l.Close()
+	c, err := stack.dial(t.Context(), "tcp", "peer.test:http")
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+}

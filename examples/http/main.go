@@ -3,7 +3,7 @@
 //	go run ./examples/http [-root DIR] [-device netns|pipe|loopback|tap:NAME|tun:NAME]
 //
 // It serves the files below a directory with http.Server and fetches each with http.Client, over IPv4 and IPv6, and
-// compares the SHA-256 of what comes with what is on disk:
+// compares the SHA-256 of what comes with what is on disk. A stack dials the server by name:
 //
 //   - netns: between a stack and the Linux kernel, each serving in turn, joined by a tap in a private network namespace.
 //     Nothing of the host's network is touched, and where the system allows user namespaces it needs no root;

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/smolnet/smolnet/dev"
 	"github.com/smolnet/smolnet/dev/pipe"
@@ -25,6 +26,34 @@ func prefixes(texts ...string) (parsed []netip.Prefix) {
 		parsed = append(parsed, netip.MustParsePrefix(text))
 	}
 	return parsed
+}
+
+// names are what the stacks know the hosts by. Package net, which is the kernel's language, would ask the system for them.
+var names = map[string][]netip.Addr{
+	"smolnet.test": addrs(stackAddresses),
+	"peer.test":    addrs(peerAddresses),
+}
+
+func addrs(prefixes []netip.Prefix) (addrs []netip.Addr) {
+	for _, prefix := range prefixes {
+		addrs = append(addrs, prefix.Addr())
+	}
+	return addrs
+}
+
+// nameOf returns the name of the host that has the address, as the host that is to dial it knows it.
+func (h *host) nameOf(addr netip.Addr) string {
+	if h.stack != nil {
+		for name, addrs := range names {
+			if slices.Contains(addrs, addr) {
+				return name
+			}
+		}
+		if addr.IsLoopback() {
+			return "localhost"
+		}
+	}
+	return addr.String()
 }
 
 // network is one host, which reaches itself, or two that reach each other.
@@ -97,7 +126,7 @@ func openDevice(kind, name string) (dev.Device, error) {
 // newHost makes a stack, with an interface of these addresses if there is a device for it. If it cannot, it closes the
 // device.
 func newHost(name string, device dev.Device, addresses []netip.Prefix) (*host, error) {
-	stack, err := smolnet.New(smolnet.Config{})
+	stack, err := smolnet.New(smolnet.Config{Resolver: smolnet.ResolverConfig{Hosts: names}})
 	if err != nil {
 		if device != nil {
 			err = errors.Join(err, device.Close())

@@ -115,31 +115,41 @@ var features = []item{
 
 // TestChecklists holds that the tests exist which the lists above name.
 func TestChecklists(t *testing.T) {
-	known := make(map[string]string) // what a package's tests are written in
-	sources := func(pkg string) string {
-		if s, ok := known[pkg]; ok {
-			return s
-		}
-		files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(pkg), "*_test.go"))
-		require.NoError(t, err)
-		var all strings.Builder
-		for _, f := range files {
-			b, err := os.ReadFile(f)
-			require.NoError(t, err)
-			all.Write(b)
-		}
-		known[pkg] = all.String()
-		return all.String()
-	}
+	ours := make(ownTests)
 	for _, list := range [][]item{checklist, features} {
 		for _, i := range list {
-			for _, name := range strings.Fields(i.tests) {
-				pkg, test, ok := strings.Cut(name, ".")
-				require.True(t, ok, name)
-				found, err := regexp.MatchString(`(?m)^func `+test+`\(`, sources(pkg))
-				require.NoError(t, err)
-				require.True(t, found, "%s: there is no %s", i.what, name)
-			}
+			ours.require(t, i.what, i.tests)
 		}
+	}
+}
+
+// ownTests are the module's tests: what the test files of a package hold, read when first asked for.
+type ownTests map[string]string
+
+func (o ownTests) sources(t *testing.T, pkg string) string {
+	if s, ok := o[pkg]; ok {
+		return s
+	}
+	files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(pkg), "*_test.go"))
+	require.NoError(t, err)
+	var all strings.Builder
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		require.NoError(t, err)
+		all.Write(b)
+	}
+	o[pkg] = all.String()
+	return o[pkg]
+}
+
+// require requires that the tests exist, each of them package.Test, which hold what is said.
+func (o ownTests) require(t *testing.T, what, tests string) {
+	t.Helper()
+	for _, name := range strings.Fields(tests) {
+		pkg, test, ok := strings.Cut(name, ".")
+		require.True(t, ok, name)
+		found, err := regexp.MatchString(`(?m)^func `+regexp.QuoteMeta(test)+`\(`, o.sources(t, pkg))
+		require.NoError(t, err)
+		require.True(t, found, "%s: there is no %s", what, name)
 	}
 }

@@ -104,6 +104,19 @@ func TestChecksCanFail(t *testing.T) {
 		{"a file too long", "core/a.go", "package core" + strings.Repeat("\n", maxLines+1),
 			checkLength, []string{"core/a.go:601: 601 lines, where 600 are the most"}},
 		{"a long test", "core/a_test.go", "package core" + strings.Repeat("\n", maxLines+1), checkLength, nil},
+
+		{"a function that nobody describes", "smolnet/a.go", "package smolnet\n\nfunc Open() {}\n\n// Close closes.\nfunc Close() {}",
+			checkDocs, []string{"smolnet/a.go:3: nothing says what Open is"}},
+		{"a method that nobody describes", "core/a.go", "package core\n\n// T is one.\ntype T[V any] struct{}\n\nfunc (*T[V]) Do() {}",
+			checkDocs, []string{"core/a.go:6: nothing says what Do is"}},
+		{"a type and a variable that nobody describes", "dev/a.go", "package dev\n\ntype T int\n\nvar V int",
+			checkDocs, []string{"dev/a.go:3: nothing says what T is", "dev/a.go:5: nothing says what V is"}},
+		{"constants that are described together", "core/a.go", "package core\n\n// What there is.\nconst (\n\tA = 1\n\tB = 2\n)",
+			checkDocs, nil},
+		{"constants of which one is described", "core/a.go", "package core\n\nconst (\n\tA = 1 // the first\n\tB = 2\n)",
+			checkDocs, []string{"core/a.go:5: nothing says what B is"}},
+		{"what is not exported", "core/a.go", "package core\n\ntype t int\n\nfunc (t) Do() {}\n\nvar v int", checkDocs, nil},
+		{"what users never import", "internal/link/a.go", "package link\n\nfunc Open() {}", checkDocs, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s, err := parse(tc.path, []byte(tc.text))

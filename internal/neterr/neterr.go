@@ -30,6 +30,9 @@ var (
 	// ErrNotConnected: the connection to be shut down is over.
 	ErrNotConnected = errors.New("socket is not connected")
 
+	// ErrOtherFamily: a connection was to lead from an IPv4 address to one of IPv6.
+	ErrOtherFamily = errors.New("address family not supported by protocol")
+
 	// ErrCanceled is context.Canceled in the words of package net.
 	ErrCanceled error = canceledError{}
 
@@ -64,9 +67,14 @@ var numbers = []struct {
 	{ip.ErrPermission, syscall.EACCES},
 	{ip.ErrProtocolUnreachable, syscall.ENOPROTOOPT},
 	{ip.ErrNoBufferSpace, syscall.ENOBUFS},
+	{ip.ErrHostDown, syscall.EHOSTDOWN},
+	{ip.ErrProtocol, syscall.EPROTO},
+	{ip.ErrNotSupported, syscall.EOPNOTSUPP},
 	{ip.ErrInvalid, syscall.EINVAL},
+	{ip.ErrNoDevice, syscall.ENODEV},
 	{ErrNotConnected, syscall.ENOTCONN},
 	{ErrNoDestination, syscall.EDESTADDRREQ},
+	{ErrOtherFamily, syscall.EAFNOSUPPORT},
 	{tcp.ErrReset, syscall.ECONNRESET},
 	{tcp.ErrTimeout, syscall.ETIMEDOUT},
 	{tcp.ErrAborted, syscall.ECONNABORTED},
@@ -86,7 +94,7 @@ func Map(call string, err error) error {
 		return ErrCanceled
 	case context.DeadlineExceeded:
 		return ErrTimeout
-	case udp.ErrClosed:
+	case udp.ErrClosed, tcp.ErrForwarderClosed:
 		return net.ErrClosed
 	}
 	for _, known := range numbers {

@@ -31,8 +31,12 @@ func TestSentinelsBecomeErrorNumbers(t *testing.T) {
 		{ip.ErrMessageTooLong, syscall.EMSGSIZE, false},
 		{ip.ErrPermission, syscall.EACCES, false},
 		{ip.ErrProtocolUnreachable, syscall.ENOPROTOOPT, false},
+		{ip.ErrHostDown, syscall.EHOSTDOWN, false},
+		{ip.ErrProtocol, syscall.EPROTO, false},
+		{ip.ErrNotSupported, syscall.EOPNOTSUPP, false},
 		{ip.ErrNoBufferSpace, syscall.ENOBUFS, false},
 		{ip.ErrInvalid, syscall.EINVAL, false},
+		{ip.ErrNoDevice, syscall.ENODEV, false},
 		{tcp.ErrReset, syscall.ECONNRESET, false},
 		{tcp.ErrTimeout, syscall.ETIMEDOUT, true},
 		{tcp.ErrAborted, syscall.ECONNABORTED, false},
@@ -41,6 +45,7 @@ func TestSentinelsBecomeErrorNumbers(t *testing.T) {
 		{tcp.ErrNoPorts, syscall.EADDRNOTAVAIL, false},
 		{ErrNotConnected, syscall.ENOTCONN, false},
 		{ErrNoDestination, syscall.EDESTADDRREQ, false},
+		{ErrOtherFamily, syscall.EAFNOSUPPORT, false},
 		{fmt.Errorf("remote address [::]:0: %w", ip.ErrInvalid), syscall.EINVAL, false},
 	} {
 		t.Run(tc.err.Error(), func(t *testing.T) {
@@ -64,11 +69,12 @@ func TestEverySentinelIsMapped(t *testing.T) {
 		var call *os.SyscallError
 		require.ErrorAs(t, Map("read", known.err), &call, "%v", known.err)
 	}
-	require.Len(t, numbers, 18, "a row of the table above is missing")
+	require.Len(t, numbers, 23, "a row of the table above is missing")
 }
 
 func TestClosedEndpoint(t *testing.T) {
 	require.Equal(t, net.ErrClosed, Map("sendto", udp.ErrClosed))
+	require.Equal(t, net.ErrClosed, Map("accept", tcp.ErrForwarderClosed))
 }
 
 func TestMapLeavesAlone(t *testing.T) {

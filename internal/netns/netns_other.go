@@ -20,6 +20,18 @@ func command(context.Context, ...string) (*exec.Cmd, error) { return nil, errUns
 func run(*exec.Cmd) error                                   { return errUnsupported }
 func runForwarding(*exec.Cmd) error                         { return errUnsupported }
 
+// Namespace is for Linux.
+type Namespace struct{}
+
+// New is for Linux.
+func New() (*Namespace, error) { return nil, errUnsupported }
+
+// Do is for Linux.
+func (*Namespace) Do(f func() error) error { return errUnsupported }
+
+// Close is for Linux.
+func (*Namespace) Close() error { return errUnsupported }
+
 // Up is for Linux.
 func Up(name string) error { return errUnsupported }
 
