@@ -1,17 +1,77 @@
 package core
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/smolnet/smolnet/core/route"
+	"github.com/smolnet/smolnet/core/timer"
 	"github.com/smolnet/smolnet/core/wire"
 	"github.com/smolnet/smolnet/dev"
 )
+
+// Address is an address of an interface's own, as of when it was asked for.
+type Address struct {
+	// Prefix is the address with the length of the prefix of the network that it is in.
+	Prefix netip.Prefix
+	// State says whether it can be used.
+	State AddressState
+	// Origin says where it came from.
+	Origin Origin
+	// Temporary says that it was made for privacy, by RFC 8981: packets to strangers leave from it.
+	Temporary bool
+	// PreferredUntil and ValidUntil are when it will be deprecated, and when removed. Zero: never.
+	PreferredUntil, ValidUntil time.Time
+}
+
+// String is the address on one line, as "fdaa::1/64 preferred autoconf".
+func (a Address) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%v %v", a.Prefix, a.State)
+	if a.Origin != route.Static {
+		fmt.Fprintf(&b, " %v", a.Origin)
+	}
+	if a.Temporary {
+		b.WriteString(" temporary")
+	}
+	return b.String()
+}
+
+// Origin says where an address or a route came from.
+type Origin = route.Origin
+
+// AddressState is what an address may be used for, after RFC 4862 section 2.
+type AddressState uint8
+
+const (
+	// Tentative: the address may be somebody else's, which is being found out. It is not used, nor answered for.
+	Tentative AddressState = iota
+	// Preferred: the address may be used for anything.
+	Preferred
+	// Deprecated says that the address is used by what uses it already, and for anything new only if there is no other.
+	Deprecated
+	// Duplicate: the address is somebody else's. It is not used.
+	Duplicate
+
+	numAddressStates
+)
+
+var addressStates = [numAddressStates]string{"tentative", "preferred", "deprecated", "duplicate"}
+
+// String is the state in a word.
+func (s AddressState) String() string {
+	if s >= numAddressStates {
+		return fmt.Sprintf("address state %d", uint8(s))
+	}
+	return addressStates[s]
+}
+
+// usable reports whether packets may be sent from such an address, and are received at it.
+func (s AddressState) usable() bool { return s == Preferred || s == Deprecated }
 
 var (
 	broadcastAddrv4 = netip.AddrFrom4([4]byte{255, 255, 255, 255})
@@ -19,136 +79,314 @@ var (
 	loopbackAddrv6  = netip.IPv6Loopback()
 	allSystemsv4    = netip.AddrFrom4([4]byte{224, 0, 0, 1})
 	allNodesv6      = netip.IPv6LinkLocalAllNodes()
+	allRoutersv6    = netip.IPv6LinkLocalAllRouters()
 )
 
-// AddAddress gives the interface another address, with the prefix of the network that it is in, and tells the link of
-// it. The error wraps ErrConfig, and names the address and what is wrong with it.
-func (l *Interface) AddAddress(now time.Time, address netip.Prefix) error {
+// address is an address that an interface has, or wants to have.
+type address struct {
+	addressConfig
+	link      *Interface
+	state     AddressState
+	detection detection // of duplicates
+	timer     timer.Timer
+}
+
+// addressConfig says what an address is to be.
+type addressConfig struct {
+	prefix    netip.Prefix
+	origin    Origin
+	temporary bool
+	offLink   bool // there is no route to the prefix because of it
+	// preferredUntil and validUntil are when the address will be deprecated, and removed. timer.Never: never.
+	preferredUntil, validUntil int64
+}
+
+// configured is the configuration of an address that somebody has given the interface for good.
+func configured(prefix netip.Prefix) addressConfig {
+	return addressConfig{prefix: prefix, preferredUntil: timer.Never, validUntil: timer.Never}
+}
+
+func (a *address) addr() netip.Addr { return a.prefix.Addr() }
+
+// describe is the address as its users see it.
+func (a *address) describe() Address {
+	return Address{
+		Prefix: a.prefix, State: a.state, Origin: a.origin, Temporary: a.temporary,
+		PreferredUntil: a.link.stack.time(a.preferredUntil), ValidUntil: a.link.stack.time(a.validUntil),
+	}
+}
+
+// time is a time of the stack's, zero for never.
+func (s *Stack) time(t int64) time.Time {
+	if t == timer.Never {
+		return time.Time{}
+	}
+	return s.epoch.Add(time.Duration(t))
+}
+
+// Addresses returns the interface's own addresses, in the order in which they were added.
+func (l *Interface) Addresses() []Address {
+	addresses := make([]Address, len(l.addresses))
+	for i, a := range l.addresses {
+		addresses[i] = a.describe()
+	}
+	return addresses
+}
+
+// hasAny reports whether addr is one of the stack's own addresses, in whatever state.
+func (s *Stack) hasAny(addr netip.Addr) bool {
+	return slices.ContainsFunc(s.interfaces, func(l *Interface) bool { return l.find(addr) != nil || l.loopback() && loopbackv4(addr) })
+}
+
+// Settling reports whether addresses of the family that the stack was configured with are being looked for on their links still.
+func (s *Stack) Settling(v6 bool) bool {
+	for _, l := range s.interfaces {
+		for _, a := range l.addresses {
+			if a.state == Tentative && a.addr().Is6() == v6 && (a.origin == route.Static || a.origin == route.LinkLocal && v6) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// AddAddress gives the interface another address, with the prefix of the network that it is in. Unless
+// InterfaceConfig.DuplicateDetection forbids it, an IPv6 address is Tentative until nobody on the link has claimed it. The
+// error wraps ErrConfig, and names the address and what is wrong with it.
+func (l *Interface) AddAddress(now time.Time, prefix netip.Prefix) error {
 	t := l.stack.enter(now)
-	if err := l.addAddress(address); err != nil {
+	err := l.addAddress(configured(prefix))
+	if err != nil {
 		return fmt.Errorf("core: interface %q: %w: %w", l.name, ErrConfig, err)
 	}
-	l.announce(t, address.Addr())
+	l.detect(t, l.find(prefix.Addr()), 0)
 	return nil
 }
 
 // RemoveAddress takes an address from the interface, and the route to its network unless another address is in it. It
 // reports whether the interface had the address.
 func (l *Interface) RemoveAddress(now time.Time, addr netip.Addr) bool {
-	l.stack.enter(now)
-	if !l.has(addr) || l.loopback() {
+	t := l.stack.enter(now)
+	return !l.loopback() && l.dropAddress(t, addr)
+}
+
+// setAddress gives the interface an address that it has learnt of, or has it last for longer or less long if it has it already.
+// The error names the address and what is wrong with it; one that somebody has configured stays as it is.
+func (l *Interface) setAddress(now int64, c addressConfig) error {
+	a := l.find(c.prefix.Addr())
+	if a == nil {
+		if err := l.addAddress(c); err != nil {
+			return err
+		}
+		l.detect(now, l.find(c.prefix.Addr()), 0)
+		return nil
+	}
+	if a.origin != c.origin {
+		return fmt.Errorf("address %v is a duplicate of %v", c.prefix, a.describe())
+	}
+	state, same := a.state, a.prefix == c.prefix && a.temporary == c.temporary
+	if a.prefix != c.prefix || a.offLink != c.offLink {
+		l.removePrefixRoute(a)
+		a.addressConfig = c
+		if err := l.addPrefixRoute(a); err != nil {
+			l.dropAddress(now, c.prefix.Addr())
+			return err
+		}
+	}
+	a.addressConfig = c
+	a.age(now)
+	if a.state != state || !same { // else all that changes is how long it lasts, as with every advertisement of a router's
+		l.stack.addressesChanged()
+	}
+	l.addressEvent(AddressChanged, a)
+	return nil
+}
+
+// dropAddress takes an address from the interface, and reports whether it had it.
+func (l *Interface) dropAddress(now int64, addr netip.Addr) bool {
+	i := slices.IndexFunc(l.addresses, func(a *address) bool { return a.addr() == addr })
+	if i < 0 {
 		return false
 	}
-	i := slices.IndexFunc(l.addresses, func(own netip.Prefix) bool { return own.Addr() == addr })
-	address := l.addresses[i]
+	a := l.addresses[i]
 	l.addresses = slices.Delete(l.addresses, i, i+1)
-	inNetwork := func(own netip.Prefix) bool { return own.Masked() == address.Masked() }
-	if !slices.ContainsFunc(l.addresses, inNetwork) {
-		_ = l.stack.routes.Remove(route.Route{Destination: address.Masked(), Link: l.index})
+	l.stack.timers.Remove(&a.timer)
+	l.removePrefixRoute(a)
+	if a.origin == route.Static {
+		l.restoreRoutes(now)
 	}
 	l.leaveGroups(addr)
 	l.stack.addressesChanged()
+	l.addressEvent(AddressRemoved, a)
+	if addr.Is4() && a.origin != route.LinkLocal {
+		l.claimLinkLocalv4(now)
+	}
 	return true
 }
 
-// addAddress makes the address the interface's own.
-func (l *Interface) addAddress(address netip.Prefix) error {
-	s := l.stack
-	if err := l.checkAddress(address); err != nil {
+// addAddress makes the address the interface's, tentatively: detect is to follow.
+func (l *Interface) addAddress(c addressConfig) error {
+	if err := l.checkAddress(c.prefix); err != nil {
 		return err
 	}
-	if err := l.joinGroups(address.Addr()); err != nil {
-		return fmt.Errorf("address %v: %w", address, err)
+	a := &address{addressConfig: c, link: l, detection: detection{due: timer.Never}}
+	if err := l.joinGroups(a.addr()); err != nil {
+		return fmt.Errorf("address %v: %w", a.prefix, err)
 	}
-	if !address.IsSingleIP() && !isLinkLocalv6(address) {
-		err := s.routes.Add(route.Route{Destination: address.Masked(), Link: l.index})
-		if err != nil && !errors.Is(err, route.ErrDuplicate) { // another address is in the same network
-			l.leaveGroups(address.Addr())
-			return fmt.Errorf("address %v: %w", address, err)
+	if err := l.addPrefixRoute(a); err != nil {
+		l.leaveGroups(a.addr())
+		return err
+	}
+	l.addresses = append(l.addresses, a)
+	l.addressEvent(AddressAdded, a)
+	return nil
+}
+
+// hasPrefixRoute reports whether the network that the address is in is reached by the interface because of it.
+func (a *address) hasPrefixRoute() bool {
+	return !a.offLink && !a.prefix.IsSingleIP() && !isLinkLocalv6(a.prefix)
+}
+
+func (l *Interface) addPrefixRoute(a *address) error {
+	if !a.hasPrefixRoute() {
+		return nil
+	}
+	err := l.setRoute(Route{Destination: a.prefix.Masked(), Link: l.index, Origin: a.origin})
+	if err != nil && !errors.Is(err, route.ErrDuplicate) { // another address is in the same network
+		return fmt.Errorf("address %v: %w", a.prefix, err)
+	}
+	return nil
+}
+
+// removePrefixRoute removes the route to the network that the address is in. If another address is in it too the route stays, as
+// that address's from now on.
+func (l *Interface) removePrefixRoute(a *address) {
+	if !a.hasPrefixRoute() {
+		return
+	}
+	heir := slices.IndexFunc(l.addresses, func(other *address) bool {
+		return other != a && other.hasPrefixRoute() && other.prefix.Masked() == a.prefix.Masked()
+	})
+	if heir >= 0 && l.addresses[heir].origin == a.origin {
+		return
+	}
+	if l.dropRoute(Route{Destination: a.prefix.Masked(), Link: l.index, Origin: a.origin}) && heir >= 0 {
+		_ = l.addPrefixRoute(l.addresses[heir]) // there is room for it: one has just been removed
+	}
+}
+
+// use begins to use the address: nobody else has it.
+func (a *address) use(now int64) {
+	a.state = Preferred
+	a.age(now)
+	l := a.link
+	l.stack.addressesChanged()
+	l.addressEvent(AddressChanged, a)
+	l.announce(now, a.addr())
+	if isLinkLocalv6(a.prefix) {
+		l.groups.Announce(now, true) // reports had no address to come from
+	}
+	l.addressReady(now, a)
+}
+
+// age brings the state of an address that is in use up to date, and arms its timer.
+func (a *address) age(now int64) {
+	if a.state.usable() {
+		a.state = Preferred
+		if now >= a.preferredUntil {
+			a.state = Deprecated
 		}
 	}
-	l.addresses = append(l.addresses, address)
-	s.addressesChanged()
-	return nil
+	a.arm(now)
 }
 
-// checkAddress returns what is wrong with the address for this interface.
-func (l *Interface) checkAddress(address netip.Prefix) error {
-	addr := address.Addr()
-	fail := func(format string, args ...any) error {
-		return fmt.Errorf("address %v %w", address, fmt.Errorf(format, args...))
+// arm sets the timer for what is to happen next.
+func (a *address) arm(now int64) {
+	next := min(a.validUntil, a.detection.due)
+	if a.preferredUntil > now {
+		next = min(next, a.preferredUntil)
 	}
-	switch {
-	case l.removed:
-		return fail("on an interface that was removed")
-	case !address.IsValid():
-		return fail("is no address with a prefix length")
-	case addr.Is4In6():
-		return fail("is an IPv4-mapped IPv6 address")
-	case addr.IsUnspecified(), addr.IsMulticast(), reservedv4(addr):
-		return fail("is no unicast address")
-	case addr.IsLoopback() != l.loopback():
-		return fail("and this interface do not go together: only the loopback has loopback addresses, and no others")
-	case addr.Is6() && !l.ipv6:
-		return fail("needs IPv6, which is off, or an MTU of %d; it is %d", wire.IPv6MinMTU, l.mtu)
-	case addr.Is4() && address.Bits() < 31 && addr == address.Masked().Addr():
-		return fail("is that of the network itself")
-	case len(l.addresses) >= l.stack.limits.Addresses:
-		return fail("would exceed Limits.Addresses, %d", l.stack.limits.Addresses)
+	timers := &a.link.stack.timers
+	if next == timer.Never {
+		timers.Remove(&a.timer)
+	} else {
+		timers.Arm(&a.timer, a, next)
 	}
-	if last, ok := subnetBroadcast(address); ok && toAddrv4(last) == addr {
-		return fail("is the broadcast address of its network")
+}
+
+// Expire is called by the stack's timer heap: the address is to be probed or announced again, or its lifetime is over.
+func (a *address) Expire(now int64) {
+	l := a.link
+	if now >= a.validUntil {
+		l.dropAddress(now, a.addr())
+		l.addressExpired(now, a)
+		return
 	}
-	for _, other := range l.stack.interfaces {
-		for _, taken := range other.addresses {
-			if err := overlap(l == other, address, taken); err != nil {
-				return fail("%w, of interface %q", err, other.name)
-			}
+	if now >= a.detection.due {
+		l.detectNext(now, a)
+		if a.link.find(a.addr()) != a {
+			return
 		}
 	}
-	return nil
-}
-
-// overlap returns how two addresses, of one interface or of two, exclude each other. Several addresses in one network
-// are in order on one interface. On two, neither would know which of them the neighbours in that network are behind;
-// except with link-local addresses, which come with the interface's name.
-func overlap(sameInterface bool, address, taken netip.Prefix) error {
-	switch {
-	case isLinkLocalv6(address) && !sameInterface:
-	case address.Addr() == taken.Addr():
-		return fmt.Errorf("is a duplicate of %v", taken)
-	case sameInterface || address.IsSingleIP() || taken.IsSingleIP():
-	case address.Overlaps(taken):
-		return fmt.Errorf("overlaps with %v", taken)
+	if before := a.state; before.usable() {
+		a.age(now)
+		if a.state != before {
+			l.stack.addressesChanged()
+			l.addressEvent(AddressChanged, a)
+		}
+		return
 	}
-	return nil
+	a.arm(now)
 }
 
-// reservedv4 reports whether addr is in 0.0.0.0/8 or 240.0.0.0/4, which nobody may have by RFC 6890 section 2.2.2.
-func reservedv4(addr netip.Addr) bool {
-	if !addr.Is4() {
-		return false
+func (l *Interface) addressEvent(kind EventKind, a *address) {
+	l.stack.event(Event{Kind: kind, Link: l.index, Address: a.describe()})
+}
+
+// addressReady tells whoever the address came from that it is in use.
+func (l *Interface) addressReady(now int64, a *address) {
+	if a.addr().Is4() {
+		if a.origin != route.LinkLocal {
+			l.linkLocalv4.giveWay(now)
+		}
+		l.learntv4(now, a, false)
 	}
-	first := addr.As4()[0]
-	return first == 0 || first >= 240
 }
 
-func isLinkLocalv6(address netip.Prefix) bool {
-	return address.Addr().Is6() && address.Addr().IsLinkLocalUnicast()
-}
-
-// subnetBroadcast returns the last address of an IPv4 network, which is its broadcast address unless the network is
-// too small to have one: RFC 3021.
-func subnetBroadcast(address netip.Prefix) (uint32, bool) {
-	if !address.Addr().Is4() || address.Bits() > 30 {
-		return 0, false
+// addressDuplicate tells them that it cannot be, or no longer: it is somebody else's, and was removed.
+func (l *Interface) addressDuplicate(now int64, a *address) {
+	if a.addr().Is4() {
+		l.learntv4(now, a, true)
+		return
 	}
-	b := address.Masked().Addr().As4()
-	return binary.BigEndian.Uint32(b[:]) | broadcastv4>>address.Bits(), true
+	switch a.origin {
+	case route.LinkLocal:
+		l.linkLocalDuplicate(now)
+	case route.Autoconf:
+		l.autoconf.host.Duplicate(now, a.addr())
+	case route.DHCPv6:
+		if l.dhcpv6 != nil {
+			l.dhcpv6.client.Duplicate(now, a.addr())
+		}
+	}
 }
 
-func toAddrv4(addr uint32) netip.Addr {
-	return netip.AddrFrom4([4]byte{byte(addr >> 24), byte(addr >> 16), byte(addr >> 8), byte(addr)})
+// addressExpired tells them that its time is over, and that it was removed.
+func (l *Interface) addressExpired(now int64, a *address) {
+	if a.origin == route.Autoconf && l.autoconf != nil {
+		l.autoconf.host.Expired(now, a.addr())
+	}
+}
+
+// ownLinkLocalv6 is the interface's IPv6 link-local address, from which it speaks to routers and the like; the unspecified address as
+// long as there is none in use.
+func (l *Interface) ownLinkLocalv6() netip.Addr {
+	for _, a := range l.addresses {
+		if isLinkLocalv6(a.prefix) && a.state.usable() {
+			return a.addr()
+		}
+	}
+	return netip.IPv6Unspecified()
 }
 
 // eui64 is the link-local address made from a hardware address.
@@ -175,8 +413,8 @@ func (l *Interface) joinGroups(addr netip.Addr) error {
 	if addr.Is4() {
 		return l.join(allSystemsv4)
 	}
-	if err := l.join(allNodesv6); err != nil {
-		return err
+	if err := l.join(allNodesv6); err != nil || l.medium != dev.Ethernet {
+		return err // where nobody has a hardware address nobody looks for one
 	}
 	err := l.join(wire.SolicitedNodeMulticast(addr))
 	if err != nil {
@@ -191,7 +429,9 @@ func (l *Interface) leaveGroups(addr netip.Addr) {
 		return
 	}
 	l.leave(allNodesv6)
-	l.leave(wire.SolicitedNodeMulticast(addr))
+	if l.medium == dev.Ethernet {
+		l.leave(wire.SolicitedNodeMulticast(addr))
+	}
 }
 
 // announce tells the link that addr is the interface's own, so that those who knew it elsewhere learn better.
@@ -204,54 +444,3 @@ func (l *Interface) announce(now int64, addr netip.Addr) {
 		l.advertise(now, addr)
 	}
 }
-
-// AddRoute adds a route. Its gateway, if it has one, must be on a link of the stack's. The error wraps ErrConfig, and
-// names the route and what is wrong with it.
-func (s *Stack) AddRoute(r Route) error {
-	l := s.Interface(r.Link)
-	if l == nil {
-		return fmt.Errorf("core: route %v: %w: there is no interface %d", r, ErrConfig, r.Link)
-	}
-	if err := l.addRoute(r); err != nil {
-		return fmt.Errorf("core: interface %q: %w: %w", l.name, ErrConfig, err)
-	}
-	return nil
-}
-
-func (l *Interface) addRoute(r Route) error {
-	switch {
-	case r.Link != l.index:
-		return fmt.Errorf("route %v: it leads to interface %d instead of %d", r, r.Link, l.index)
-	case l.loopback():
-		return fmt.Errorf("route %v: nothing lies behind the loopback interface", r)
-	case r.Gateway.IsValid() && l.stack.Local(0, r.Gateway):
-		return fmt.Errorf("route %v: its gateway %v is the stack itself", r, r.Gateway)
-	case r.Gateway.IsValid() && !l.onLink(r.Gateway):
-		return fmt.Errorf("route %v: its gateway %v is in none of the interface's networks", r, r.Gateway)
-	case r.Destination.IsValid() && !l.speaks(r.Destination.Addr()):
-		return fmt.Errorf("route %v: the interface has no IPv6", r)
-	}
-	if err := l.stack.routes.Add(r); err != nil {
-		return err
-	}
-	l.stack.routesChanged()
-	return nil
-}
-
-// onLink reports whether addr can be reached without a router.
-func (l *Interface) onLink(addr netip.Addr) bool {
-	return addr.Is6() && addr.IsLinkLocalUnicast() && l.ipv6 ||
-		slices.ContainsFunc(l.addresses, func(own netip.Prefix) bool { return own.Contains(addr) })
-}
-
-// RemoveRoute removes the route with r's Destination, Gateway and Link. The error wraps route.ErrNotFound.
-func (s *Stack) RemoveRoute(r Route) error {
-	if err := s.routes.Remove(r); err != nil {
-		return fmt.Errorf("core: %w", err)
-	}
-	s.routesChanged()
-	return nil
-}
-
-// Routes returns the table of routes, those that come with addresses included.
-func (s *Stack) Routes() []Route { return s.routes.Routes() }

@@ -32,7 +32,7 @@ func newWired(t testing.TB, caps dev.Capabilities) *wired {
 		if i == 1 {
 			hw = theirHardware
 		}
-		w.links[i], err = w.stacks[i].AddInterface(epoch, InterfaceConfig{Device: &testDevice{caps}, HardwareAddr: hw, Addresses: []netip.Prefix{prefix(address)}})
+		w.links[i], err = w.stacks[i].AddInterface(epoch, InterfaceConfig{Device: &testDevice{caps}, HardwareAddr: hw, DuplicateDetection: DetectNone, Addresses: []netip.Prefix{prefix(address)}})
 		require.NoError(t, err)
 		t.Cleanup(func() { w.stacks[i].Close(w.now) })
 	}

@@ -32,14 +32,14 @@ func (l *Interface) inputARP(now int64, p *packet.Packet) {
 		sender == broadcastAddrv4, l.Broadcasts(sender):
 		l.drop(DropARPSource, p)
 		return
-	case l.has(sender):
-		// Another station claims the address, unless it is a packet of the stack's own that has come back.
-		if r.SenderHardware != l.hardware {
-			l.counters.ARP.Conflicts++
-			if l.stack.log.debug {
-				l.stack.log.exceptional(l, "address conflict", sender)
-			}
-		}
+	case r.SenderHardware == l.hardware:
+		// A packet of the stack's own that has come back.
+		l.drop(DropARPSource, p)
+		return
+	}
+	if a := l.claimedByARP(&r); a != nil {
+		l.counters.ARP.Conflicts++
+		l.conflict(now, a)
 		l.drop(DropARPSource, p)
 		return
 	}
@@ -59,7 +59,7 @@ func (l *Interface) inputARP(now int64, p *packet.Packet) {
 // https://www.rfc-editor.org/rfc/rfc826.html
 // As for a reply, only one that was asked for makes an entry, which exists by then.
 func (l *Interface) heardARP(now int64, r *wire.ARPRepr) bool {
-	toUs := l.has(r.TargetProtocol)
+	toUs := l.has(r.TargetProtocol) || l.proxiesARP(r)
 	probe := r.SenderProtocol.IsUnspecified() // by somebody who has no address yet: RFC 5227
 	switch {
 	case toUs && r.Operation == wire.ARPRequest:
@@ -82,6 +82,13 @@ func (l *Interface) heardARP(now int64, r *wire.ARPRepr) bool {
 		return r.SenderProtocol == r.TargetProtocol // gratuitous, but about nobody whom the stack knows
 	}
 	return true
+}
+
+// proxiesARP reports whether r asks for an address that the interface answers for though it is not its own. Whoever asks
+// whether an address is taken, be it by a probe of RFC 5227 or by a gratuitous request, may have it.
+func (l *Interface) proxiesARP(r *wire.ARPRepr) bool {
+	return l.anyIP != nil && r.Operation == wire.ARPRequest && !r.SenderProtocol.IsUnspecified() &&
+		r.SenderProtocol != r.TargetProtocol && l.answersFor(r.TargetProtocol)
 }
 
 // announceARP tells everybody of an address of the interface's own.
@@ -114,18 +121,20 @@ func (l *Interface) requestARP(e *neighbour.Entry, to wire.HardwareAddr) {
 // sourceARP chooses the address to ask from: the one that the waiting packet has, if the neighbour is in its network,
 // because many do not answer strangers; else any that is in the neighbour's network; else any.
 func (l *Interface) sourceARP(e *neighbour.Entry) (netip.Addr, bool) {
-	near := func(own netip.Prefix) bool { return own.Addr().Is4() && own.Contains(e.Addr()) }
-	i := slices.IndexFunc(l.addresses, func(own netip.Prefix) bool { return own.Addr() == e.Source() && near(own) })
+	near := func(own *address) bool {
+		return own.addr().Is4() && own.state.usable() && own.prefix.Contains(e.Addr())
+	}
+	i := slices.IndexFunc(l.addresses, func(own *address) bool { return own.addr() == e.Source() && near(own) })
 	if i < 0 {
 		i = slices.IndexFunc(l.addresses, near)
 	}
 	if i < 0 {
-		i = slices.IndexFunc(l.addresses, func(own netip.Prefix) bool { return own.Addr().Is4() })
+		i = slices.IndexFunc(l.addresses, func(own *address) bool { return own.addr().Is4() && own.state.usable() })
 	}
 	if i < 0 {
 		return netip.Addr{}, false
 	}
-	return l.addresses[i].Addr(), true
+	return l.addresses[i].addr(), true
 }
 
 // sendARP puts an ARP packet into the control queue.

@@ -69,11 +69,12 @@ func TestGratuitousARPIsHonoured(t *testing.T) {
 	}
 }
 
-func TestARPConflictIsCounted(t *testing.T) {
+func TestARPConflict(t *testing.T) {
 	s := newScript(t)
 	claim := arp(wire.ARPRepr{Operation: wire.ARPReply, SenderHardware: theirHardware, SenderProtocol: us4, TargetProtocol: us4})
 	s.recv(ether(wire.BroadcastHardwareAddr, wire.EtherTypeARP, claim))
 	require.EqualValues(t, 1, s.link.Counters().ARP.Conflicts)
+	s.want("the address is defended", "ARP, Request who-has 192.168.69.1 tell 192.168.69.1, length 28")
 	echo := arp(wire.ARPRepr{Operation: wire.ARPRequest, SenderHardware: ourHardware, SenderProtocol: us4, TargetProtocol: us4})
 	s.recv(ether(wire.BroadcastHardwareAddr, wire.EtherTypeARP, echo))
 	require.EqualValues(t, 1, s.link.Counters().ARP.Conflicts, "one's own announcement that comes back is none")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/smolnet/smolnet/core/neighbour"
 	"github.com/smolnet/smolnet/core/packet"
+	"github.com/smolnet/smolnet/core/raw"
 	"github.com/smolnet/smolnet/core/tcp"
 	"github.com/smolnet/smolnet/core/udp"
 	"github.com/smolnet/smolnet/core/wire"
@@ -41,6 +42,9 @@ func TestBadConfigurations(t *testing.T) {
 		{"neighbour limits in the wrong place", func(c *Config) { c.Neighbours.MaxEntries = 1 }, []string{"Config.Neighbours"}},
 		{"TCP limit negative", func(c *Config) { c.Limits.TCP = tcp.Limits{Backlog: -7} }, []string{"Backlog", "-7"}},
 		{"UDP limit negative", func(c *Config) { c.Limits.UDP = udp.Limits{Endpoints: -7} }, []string{"Endpoints", "-7"}},
+		{"a raw limit negative", func(c *Config) { c.Limits.Raw = raw.Limits{Endpoints: -7} }, []string{"Limits.Raw", "Endpoints", "-7"}},
+		{"a raw buffer above the most", func(c *Config) { c.Limits.Raw = raw.Limits{SendBuffer: 20, MaxBuffer: 10} },
+			[]string{"Limits.Raw", "20", "MaxBuffer 10"}},
 		{"neighbour times", func(c *Config) { c.Neighbours = neighbour.Config{Retransmit: -time.Second} }, []string{"Retransmit", "-1s"}},
 		{"TCP times", func(c *Config) { c.TCP.MinRTO = time.Hour }, []string{"MinRTO 1h"}},
 	} {
@@ -210,7 +214,7 @@ func TestInterfaceDefaults(t *testing.T) {
 	require.Equal(t, "if2", a.Name())
 	require.Equal(t, 9000, a.MTU(), "the device's")
 	require.EqualValues(t, 2, a.HardwareAddr()[0]&3, "individual and locally administered")
-	require.Equal(t, netip.PrefixFrom(eui64(a.HardwareAddr()), 64), a.Addresses()[0], "a link-local address of its own")
+	require.Equal(t, netip.PrefixFrom(eui64(a.HardwareAddr()), 64), prefixes(a)[0], "a link-local address of its own")
 	b, err := s.AddInterface(epoch, InterfaceConfig{Device: &testDevice{ethernet(1500)}})
 	require.NoError(t, err)
 	require.NotEqual(t, a.HardwareAddr(), b.HardwareAddr())
@@ -220,17 +224,17 @@ func TestInterfaceDefaults(t *testing.T) {
 	c, err := s.AddInterface(epoch, InterfaceConfig{Device: &testDevice{caps}, Name: "c"})
 	require.NoError(t, err)
 	require.Equal(t, wire.HardwareAddr(caps.HardwareAddr), c.HardwareAddr(), "the device's own")
-	require.Equal(t, []string{"fe80::21b:21ff:fe01:203/64"}, texts(c.Addresses()), "RFC 4291 appendix A")
+	require.Equal(t, []string{"fe80::21b:21ff:fe01:203/64"}, texts(prefixes(c)), "RFC 4291 appendix A")
 
 	own, err := s.AddInterface(epoch, InterfaceConfig{Device: &testDevice{ethernet(1500)}, Addresses: []netip.Prefix{prefix("fe80::1/64")}})
 	require.NoError(t, err)
-	require.Equal(t, []string{"fe80::1/64"}, texts(own.Addresses()), "one link-local address is enough")
+	require.Equal(t, []string{"fe80::1/64"}, texts(prefixes(own)), "one link-local address is enough")
 	small, err := s.AddInterface(epoch, InterfaceConfig{Device: &testDevice{ethernet(1279)}})
 	require.NoError(t, err)
-	require.Empty(t, small.Addresses(), "no IPv6 with such an MTU")
+	require.Empty(t, prefixes(small), "no IPv6 with such an MTU")
 	off, err := s.AddInterface(epoch, InterfaceConfig{Device: &testDevice{ethernet(1500)}, NoIPv6: true})
 	require.NoError(t, err)
-	require.Empty(t, off.Addresses())
+	require.Empty(t, prefixes(off))
 	require.Equal(t, s.Interfaces()[1], a)
 	require.Nil(t, s.Interface(99))
 }
@@ -258,7 +262,7 @@ func TestLoopbackStays(t *testing.T) {
 	require.Equal(t, "lo", lo.Name())
 	require.Nil(t, lo.Device())
 	require.Equal(t, 65535, lo.MTU())
-	require.Equal(t, []string{"127.0.0.1/8", "::1/128"}, texts(lo.Addresses()))
+	require.Equal(t, []string{"127.0.0.1/8", "::1/128"}, texts(prefixes(lo)))
 	require.ErrorIs(t, s.RemoveInterface(epoch, lo), ErrConfig)
 	require.False(t, lo.RemoveAddress(epoch, addr("127.0.0.1")))
 	require.ErrorIs(t, s.AddRoute(Route{Destination: prefix("10.0.0.0/8"), Link: 1}), ErrConfig)
@@ -280,10 +284,10 @@ func TestRandomnessThatFails(t *testing.T) {
 
 func TestAddressThatWouldExceedTheRoutes(t *testing.T) {
 	s := newScript(t, func(c *Config) { c.Limits.Routes = 2 })
-	groups := len(s.link.groups)
+	groups := s.link.Groups()
 	err := s.link.AddAddress(s.now, prefix("fdbb::77:1/64"))
 	require.ErrorIs(t, err, ErrConfig)
 	require.ErrorContains(t, err, "fdbb::77:1/64")
-	require.Len(t, s.link.groups, groups, "nothing is left behind")
+	require.Equal(t, groups, s.link.Groups(), "nothing is left behind")
 	require.False(t, s.stack.Local(0, addr("fdbb::77:1")))
 }

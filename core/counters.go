@@ -4,6 +4,7 @@ import (
 	"reflect"
 
 	"github.com/smolnet/smolnet/core/neighbour"
+	"github.com/smolnet/smolnet/core/raw"
 	"github.com/smolnet/smolnet/core/tcp"
 	"github.com/smolnet/smolnet/core/udp"
 )
@@ -16,6 +17,7 @@ type Counters struct {
 	ICMPv4, ICMPv6 ICMPCounters
 	TCP            tcp.Counters
 	UDP            udp.Counters
+	Raw            raw.Counters
 }
 
 // InterfaceCounters are those of one interface.
@@ -23,6 +25,7 @@ type InterfaceCounters struct {
 	Link       LinkCounters
 	ARP        ARPCounters
 	IPv4, IPv6 IPCounters
+	IGMP       IGMPCounters
 	Neighbours neighbour.Counters
 	Drops      Drops
 }
@@ -48,25 +51,33 @@ type ARPCounters struct {
 
 // IPCounters are RFC 4293's ipIfStatsTable, for one version of IP. Octets include the IP header and not the link's.
 type IPCounters struct {
-	InReceives      uint64
-	InOctets        uint64
-	InHdrErrors     uint64
-	InAddrErrors    uint64
-	InUnknownProtos uint64
-	InTruncatedPkts uint64
-	ReasmReqds      uint64 // fragments received
-	ReasmFails      uint64 // fragments dropped, which is all of them: there is no reassembly yet
-	InDiscards      uint64
-	InDelivers      uint64 // handed to a transport or to ICMP
-	OutRequests     uint64 // handed down by a transport or by ICMP
-	OutNoRoutes     uint64
-	OutDiscards     uint64
-	OutTransmits    uint64
-	OutOctets       uint64
-	InMcastPkts     uint64
-	OutMcastPkts    uint64
-	InBcastPkts     uint64
-	OutBcastPkts    uint64
+	InReceives       uint64
+	InOctets         uint64
+	InHdrErrors      uint64
+	InAddrErrors     uint64
+	InUnknownProtos  uint64
+	InTruncatedPkts  uint64
+	ReasmReqds       uint64 // fragments received
+	ReasmOKs         uint64 // packets put together
+	ReasmFails       uint64 // packets given up, and fragments that could not be of any
+	InForwDatagrams  uint64 // for somebody else, on an interface that forwards
+	InNoRoutes       uint64 // of those, dropped for want of a route
+	InDiscards       uint64
+	InDelivers       uint64 // handed to a transport or to ICMP
+	OutForwDatagrams uint64 // forwarded by this interface
+	OutRequests      uint64 // handed down by a transport or by ICMP
+	OutNoRoutes      uint64
+	OutDiscards      uint64
+	OutFragReqds     uint64 // packets that had to be cut into fragments
+	OutFragOKs       uint64 // of OutFragReqds: all fragments have left
+	OutFragFails     uint64 // packets that had to be cut, and must not be or for which there was no room
+	OutFragCreates   uint64 // fragments made
+	OutTransmits     uint64
+	OutOctets        uint64
+	InMcastPkts      uint64
+	OutMcastPkts     uint64
+	InBcastPkts      uint64
+	OutBcastPkts     uint64
 }
 
 // ICMPCounters are RFC 4293's icmpStatsTable and icmpMsgStatsTable, for one version of ICMP.
@@ -87,7 +98,7 @@ type ICMPCounters struct {
 // Counters returns the sums as of now.
 func (s *Stack) Counters() Counters {
 	c := Counters{InterfaceCounters: s.rest, ICMPv4: s.icmp.v4, ICMPv6: s.icmp.v6,
-		TCP: s.tcp.Counters(), UDP: s.udp.Counters()}
+		TCP: s.tcp.Counters(), UDP: s.udp.Counters(), Raw: s.raw.Counters()}
 	for _, l := range s.interfaces {
 		counters := l.Counters()
 		c.InterfaceCounters.add(&counters)
@@ -154,6 +165,8 @@ func (c *InterfaceCounters) drop(cause DropCause, ip *IPCounters) {
 		ip.InUnknownProtos++
 	case truncated:
 		ip.InTruncatedPkts++
+	case inNoRoute:
+		ip.InNoRoutes++
 	case inDiscard:
 		ip.InDiscards++
 	case outDiscard:

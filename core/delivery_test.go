@@ -217,7 +217,7 @@ func TestLog(t *testing.T) {
 	require.Contains(t, out.String(), `cause="frame truncated"`)
 	s.recv(ether(wire.BroadcastHardwareAddr, wire.EtherTypeARP, arp(wire.ARPRepr{
 		Operation: wire.ARPReply, SenderHardware: theirHardware, SenderProtocol: us4, TargetProtocol: us4})))
-	require.Contains(t, out.String(), `msg="address conflict" interface=eth0 address=192.168.69.1`)
+	require.Contains(t, out.String(), `msg="address conflict" interface=eth0 address="192.168.69.1/24 preferred"`)
 	out.Reset()
 	s.recv(toUs(syn(them4, us4, 1000, 80)))
 	require.Equal(t, `level=DEBUG msg="segment dropped" interface=eth0 cause="nothing is open there" `+

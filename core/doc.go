@@ -24,18 +24,42 @@
 //
 // # Connections and endpoints
 //
-// They come from the stack's TCP and UDP, see packages tcp and udp. None of their calls waits. An ip.Owner is told
+// They come from the stack's TCP, UDP and Raw, see packages tcp, udp and raw. None of their calls waits. An ip.Owner is told
 // when there is something to be done; it only takes note.
+//
+// # Addresses and configuration
+//
+// An interface has the addresses that InterfaceConfig.Addresses or Interface.AddAddress gives it, and on an Ethernet an IPv6
+// link-local one. With InterfaceConfig.Autoconf it makes itself others from what routers advertise, and takes routes, name servers and
+// parameters of the link from them; DHCPv4 and DHCPv6 have it ask servers, and LinkLocalv4 is for where there are none. What is learnt
+// takes effect by itself, lasts as long as its source says, and never takes the place of what was configured. What
+// packets do not need, such as name servers, is there to be asked for.
+//
+// An address that may be somebody else's is Tentative, and not used, until that has been found out: DuplicateDetection says for
+// which that is done. Stack.Settling tells whether it is worth waiting for; sending from such an address fails meanwhile.
+//
+// Tables can be listed: Interface.Addresses, Neighbours, Groups, Routers, Prefixes, NameServers, SearchDomains, DHCPv4Lease,
+// DHCPv6Lease and DHCPv4Bindings, Stack.Routes and PathMTUs. All have bounds, in Limits, and what was learnt has an end. Config.Event is
+// told of every Event, which is a change to one of them, and so is the logger: at LevelTrace, or slog.LevelDebug if it is a failure.
+//
+// Before it closes a stack that has leases, a program calls StopDHCPv4 and StopDHCPv6 of its interfaces, and sends what is then to be
+// sent.
+//
+// # Multicast
+//
+// An interface belongs to the groups of all nodes and of its own addresses, and to those that endpoints join; it speaks IGMP
+// and Multicast Listener Discovery about them. What an endpoint sends to a group or a broadcast address comes back to whoever
+// in the same stack hears it.
+//
+// # Routing
+//
+// A stack is a host unless an interface is told to forward: InterfaceConfig.Forward or Interface.SetForward. What arrives there for
+// others leaves by whichever interface the routes lead to, with what ICMP has to be said of it, and in turns with what the
+// stack itself sends. Nothing is routed to groups, nor advertised to hosts. A host follows redirects, unless
+// InterfaceConfig.IgnoreRedirects says otherwise; and an interface may answer for addresses that are not its own:
+// InterfaceConfig.AnyIP.
 //
 // # What is not there yet
 //
-//   - reassembly and fragmentation: fragments are dropped, but for IPv6's atomic ones
-//   - forwarding: the stack is a host
-//   - multicast group membership: an interface belongs to the groups of all nodes and of its own addresses, and tells
-//     nobody
-//   - duplicate address detection, and whatever routers advertise; both are received and counted
-//   - raw and ICMP endpoints: echo requests are answered, replies counted
-//   - path MTU discovery: packet-too-big messages reach the transports, and nobody else remembers them
-//   - packets to a group or broadcast address do not come back to endpoints of the same stack
 //   - IEEE 802.15.4
 package core

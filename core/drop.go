@@ -30,10 +30,20 @@ const (
 	DropMartianSource      // a source that no packet may have here
 	DropMartianDestination // a destination that no packet may have here
 	DropOwnSource          // came from outside with one of the stack's own addresses as source
-	DropNotOurs            // to an address or group that is not the stack's; it does not forward
+	DropNotOurs            // to an address or group that is not the stack's, and the interface does not forward
 	DropLinkGroup          // IPv4: unicast inside a link-layer broadcast or multicast
-	DropFragment           // a fragment: there is no reassembly yet
 	DropJumbogram          // IPv6: a payload above 65,535 octets
+
+	// Why a fragment did not become part of a packet.
+	DropFragmentLength    // empty, not a multiple of eight octets, or beyond the end of the longest packet
+	DropFragmentTiny      // a first fragment without the headers that must be in it
+	DropFragmentNested    // IPv6: a fragment header behind another
+	DropFragmentDuplicate // came before
+	DropFragmentOverlap   // of a packet whose fragments overlap, or contradict each other about where it ends
+	DropFragmentCount     // of a packet in more fragments than Limits allow
+	DropFragmentECN       // of a packet whose fragments contradict each other about ECN
+	DropFragmentEvicted   // had to make room for newer ones
+	DropFragmentTimeout   // others of its packet did not come in time
 
 	// What can be wrong with IPv6 extension headers.
 	DropExtension       // truncated or malformed
@@ -51,19 +61,44 @@ const (
 	DropICMPType      // a type or code that the stack does not act on
 	DropICMPGroup     // an echo request to a broadcast address
 	DropICMPReply     // an echo reply that nobody waits for
+	DropICMPEcho      // an echo request, and Config says not to reply
 	DropICMPQuote     // an error that does not quote enough, or nothing that the stack could have sent
 	DropNDHopLimit    // neighbour discovery from beyond the link
 	DropNDMalformed   // neighbour discovery that RFC 4861 calls invalid
 	DropNDTarget      // neighbour discovery about an address that does not concern the stack
+	DropNDFragment    // neighbour discovery in fragments
+	DropRedirect      // a redirect that is not to be followed, or not to be believed
+
+	// Why a packet to somebody else was not forwarded. Too large, and unreachable neighbours, are among those below.
+	DropHopLimit          // its hop limit, or IPv4's TTL, is used up
+	DropScope             // a link-local source or destination
+	DropUnroutable        // no route to its destination
+	DropDirectedBroadcast // IPv4: to the broadcast address of another interface's subnet
+	DropReturn            // it would go back by the link, which has no neighbours to choose between
+
+	// What can be wrong with IGMP and Multicast Listener Discovery, and with what comes to a group.
+	DropSourceFilter       // nobody wants what its source sends to the group
+	DropIGMPMalformed      // truncated or contradictory
+	DropIGMPChecksum       // the checksum is wrong
+	DropMLDMalformed       // a length or group that cannot be
+	DropMembershipHopLimit // from beyond the link
+	DropMembershipSource   // from or to an address that such messages do not have
+	DropRouterAlert        // without the router alert option
+	DropMembershipType     // unknown, or for routers alone
 
 	// Why a packet did not leave.
 	DropNoRoute          // no route to its destination, or no interface for it
 	DropTooBig           // larger than the link's MTU
+	DropFragmenting      // too many packets were leaving in fragments already
 	DropControlQueue     // the interface's control queue was full
+	DropForwardQueue     // the interface's queue for forwarded packets was full
 	DropNeighbourQueue   // the queue for the neighbour was full, or the neighbour forgotten while they waited
 	DropNeighbourFailed  // the neighbour did not answer
 	DropDevice           // the device refused it
 	DropInterfaceRemoved // its interface was removed meanwhile, or the stack closed
+
+	DropDHCPv4 // a DHCP message that answers nothing, or a malformed one
+	DropDHCPv6 // a DHCPv6 message that answers nothing, or a malformed one
 
 	numDropCauses
 )
@@ -78,6 +113,7 @@ const (
 	unknownProtocol
 	truncated
 	inDiscard
+	inNoRoute
 	outDiscard
 	outNoRoute
 )
@@ -106,7 +142,15 @@ var dropCauses = [numDropCauses]struct {
 	DropOwnSource:          {"own address as source", addressError},
 	DropNotOurs:            {"not to this host", addressError},
 	DropLinkGroup:          {"unicast in a link-layer broadcast", addressError},
-	DropFragment:           {"fragment", noEffect},
+	DropFragmentLength:     {"fragment of an impossible length", noEffect},
+	DropFragmentTiny:       {"first fragment without headers", noEffect},
+	DropFragmentNested:     {"fragment in a fragment", noEffect},
+	DropFragmentDuplicate:  {"duplicate fragment", noEffect},
+	DropFragmentOverlap:    {"overlapping fragments", noEffect},
+	DropFragmentCount:      {"too many fragments", noEffect},
+	DropFragmentECN:        {"fragments with contradictory ECN", noEffect},
+	DropFragmentEvicted:    {"fragments evicted", noEffect},
+	DropFragmentTimeout:    {"fragments timed out", noEffect},
 	DropJumbogram:          {"jumbogram", headerError},
 	DropExtension:          {"malformed extension header", headerError},
 	DropExtensionOrder:     {"misplaced hop-by-hop options", headerError},
@@ -121,17 +165,37 @@ var dropCauses = [numDropCauses]struct {
 	DropICMPType:           {"unknown ICMP type", noEffect},
 	DropICMPGroup:          {"echo request to a broadcast address", noEffect},
 	DropICMPReply:          {"unexpected echo reply", noEffect},
+	DropICMPEcho:           {"unwanted echo request", noEffect},
 	DropICMPQuote:          {"ICMP error about nothing of ours", noEffect},
 	DropNDHopLimit:         {"neighbour discovery from beyond the link", noEffect},
 	DropNDMalformed:        {"invalid neighbour discovery", noEffect},
 	DropNDTarget:           {"neighbour discovery about others", noEffect},
+	DropNDFragment:         {"neighbour discovery in fragments", noEffect},
+	DropRedirect:           {"redirect not followed", noEffect},
+	DropHopLimit:           {"hop limit used up", headerError},
+	DropScope:              {"link-local, to be forwarded", addressError},
+	DropUnroutable:         {"no route to forward by", inNoRoute},
+	DropDirectedBroadcast:  {"directed broadcast", addressError},
+	DropReturn:             {"back to where it came from", addressError},
+	DropSourceFilter:       {"unwanted source", noEffect},
+	DropIGMPMalformed:      {"malformed IGMP", noEffect},
+	DropIGMPChecksum:       {"wrong IGMP checksum", noEffect},
+	DropMLDMalformed:       {"malformed MLD", noEffect},
+	DropMembershipHopLimit: {"group membership from beyond the link", noEffect},
+	DropMembershipSource:   {"group membership between impossible addresses", noEffect},
+	DropRouterAlert:        {"no router alert", noEffect},
+	DropMembershipType:     {"group membership for routers", noEffect},
 	DropNoRoute:            {"no route", outNoRoute},
 	DropTooBig:             {"larger than the MTU", outDiscard},
+	DropFragmenting:        {"too many packets leave in fragments", outDiscard},
 	DropControlQueue:       {"control queue full", outDiscard},
+	DropForwardQueue:       {"forward queue full", outDiscard},
 	DropNeighbourQueue:     {"neighbour queue full", noEffect},
 	DropNeighbourFailed:    {"neighbour unreachable", outDiscard},
 	DropDevice:             {"refused by the device", outDiscard},
 	DropInterfaceRemoved:   {"interface removed", outDiscard},
+	DropDHCPv4:             {"DHCP message that answers nothing", noEffect},
+	DropDHCPv6:             {"DHCPv6 message that answers nothing", noEffect},
 }
 
 // String is the cause in a few words of plain English.

@@ -46,10 +46,12 @@ func (f *failures) Expire(now int64) {
 func (f *failure) report(s *Stack, now int64) {
 	p := f.packet
 	info := &p.IP
-	s.reportError(now, info.Protocol, &ip.Error{
+	e := ip.Error{
 		Kind: f.kind, MTU: f.mtu, Src: info.Src, Dst: info.Dst, Link: f.link, Foreign: info.Foreign,
 		Transport: p.Header(min(quotedTransport, p.Len())),
-	})
+	}
+	s.raw.Error(info.Protocol, &e, nil)
+	s.reportError(now, info.Protocol, &e)
 	p.Release()
 }
 
@@ -92,7 +94,7 @@ func (by *path) refuse(p *packet.Packet) {
 	if l.stack.log.debug {
 		l.stack.log.dropped(l, DropTooBig, p)
 	}
-	l.stack.failures.add(failure{kind: ip.PacketTooBig, mtu: l.mtu, link: errorLink(l, p), packet: p})
+	l.stack.failures.add(failure{kind: ip.PacketTooBig, mtu: l.mtuOf(p.IP.Dst.Is6()), link: errorLink(l, p), packet: p})
 }
 
 // errorLink is the link that the sender of p knows it by.

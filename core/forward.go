@@ -32,15 +32,70 @@ func (s *Stack) Intercept(link int32, protocol uint8, on bool) error {
 // what goes back to nobody, or to the address that it comes from, might come in again, and so without end.
 func (l *Interface) checkForeign(p *packet.Packet) (cause DropCause, ok bool) {
 	switch {
-	case !l.interceptsTCP && !l.interceptsUDP:
+	case !l.interceptsTCP && !l.interceptsUDP && !l.forwards && l.anyIP == nil:
 		return DropNotOurs, false
 	case p.IP.Group:
 		return DropLinkGroup, false
 	case p.IP.Src.IsUnspecified(), p.IP.Src == p.IP.Dst:
 		return DropMartianSource, false
 	}
-	p.IP.Foreign = true
+	switch {
+	case l.answersFor(p.IP.Dst):
+	case l.forwards && !l.claims(p):
+		p.IP.Forwarded = true
+	case l.interceptsTCP, l.interceptsUDP:
+		p.IP.Foreign = true
+	default:
+		return DropNotOurs, false
+	}
 	return 0, true
+}
+
+// claims reports whether p, which begins with its IP header and is for somebody else, is what a forwarder on the interface asks
+// for, rather than to be routed: of the protocol, or an ICMP error about such a packet.
+func (l *Interface) claims(p *packet.Packet) bool {
+	if !l.interceptsTCP && !l.interceptsUDP {
+		return false
+	}
+	wanted := func(protocol uint8) bool {
+		return protocol == ip.ProtocolTCP && l.interceptsTCP || protocol == ip.ProtocolUDP && l.interceptsUDP
+	}
+	front := p.Head() // the headers are in it
+	if p.IP.Dst.Is4() {
+		header := wire.IPv4Packet(front)
+		if header.Protocol() != ip.ProtocolICMPv4 {
+			return wanted(header.Protocol())
+		}
+		message, err := wire.ParseICMPv4(header.Payload())
+		if err != nil || !message.IsError() {
+			return false
+		}
+		quoted, err := wire.ParseIPv4Header(message.Payload())
+		return err == nil && wanted(quoted.Protocol())
+	}
+	protocol, payload := transportv6(wire.IPv6Packet(front))
+	if protocol != ip.ProtocolICMPv6 {
+		return wanted(protocol)
+	}
+	message, err := wire.ParseICMPv6(payload)
+	if err != nil || !message.IsError() {
+		return false
+	}
+	quoted, err := wire.ParseIPv6Header(message.Body())
+	if err != nil {
+		return false
+	}
+	protocol, _ = transportv6(quoted)
+	return wanted(protocol)
+}
+
+// transportv6 returns what follows the extension headers, as far as they can be read.
+func transportv6(header wire.IPv6Packet) (protocol uint8, payload []byte) {
+	walk := header.Extensions()
+	for more := true; more; {
+		_, more = walk.Next()
+	}
+	return walk.Protocol(), walk.Payload()
 }
 
 // intercepts reports whether a packet to an address that is not the stack's own, now without its network headers, is for a

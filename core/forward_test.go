@@ -302,5 +302,6 @@ func TestForeignFailures(t *testing.T) {
 	}
 	s.after(time.Second)
 	require.ErrorIs(t, flow.Err(), ip.ErrHostUnreachable)
+	flow.SetPathMTUDiscovery(udp.PathMTUDo)
 	require.ErrorIs(t, flow.Send(s.now, packetOf(make([]byte, 1500)), netip.AddrPort{}, 0), ip.ErrMessageTooLong)
 }

@@ -12,12 +12,16 @@ import (
 
 // icmp is what both versions of ICMP share, and what they count.
 type icmp struct {
-	v4, v6 ICMPCounters
-	errors rateLimit
+	v4, v6    ICMPCounters
+	errors    rateLimit
+	redirects rateLimit // a tenth of errors', so that hosts that do not heed them do not use those up
 }
 
 func newICMP(limits *Limits) icmp {
-	return icmp{errors: newRateLimit(limits.ICMPErrorRate, limits.ICMPErrorBurst)}
+	return icmp{
+		errors:    newRateLimit(limits.ICMPErrorRate, limits.ICMPErrorBurst),
+		redirects: newRateLimit(max(limits.ICMPErrorRate/10, 1), max(limits.ICMPErrorBurst/10, 1)),
+	}
 }
 
 // rateLimit is a token bucket, kept as the time at which it will be full: each token taken puts that off by the time
@@ -49,12 +53,10 @@ func (r *rateLimit) allow(now int64) bool {
 // validICMP reports whether the message that is all of p has the right checksum, or need not be looked at. pseudo is
 // the sum of the pseudo-header if the protocol has one.
 func (l *Interface) validICMP(p *packet.Packet, pseudo wire.Sum) bool {
-	if p.Checksum != packet.ChecksumFull || l.verifies(p.IP.Protocol) {
+	if !p.Unverified(l.verifies(p.IP.Protocol)) {
 		return true
 	}
-	for _, piece := range p.Pieces() {
-		pseudo.Add(piece)
-	}
+	addFrom(&pseudo, p, 0)
 	return pseudo.Checksum() == 0
 }
 
@@ -62,6 +64,10 @@ func (l *Interface) validICMP(p *packet.Packet, pseudo wire.Sum) bool {
 // that was a group's, from one of the stack's own.
 func (l *Interface) replyEcho(now int64, p *packet.Packet, c *ICMPCounters, request, reply uint8) {
 	s := l.stack
+	if s.config.NoEchoReply {
+		l.drop(DropICMPEcho, p)
+		return
+	}
 	src, dst := p.IP.Dst, p.IP.Src
 	if p.IP.Group {
 		src = netip.Addr{}
@@ -169,6 +175,12 @@ func (s *Stack) restore(p *packet.Packet) {
 
 // routeError finds the path of an ICMP error about p, and the source address, which is the one given if that is valid.
 func (s *Stack) routeError(p *packet.Packet, source netip.Addr) (ip.Path, netip.Addr, error) {
+	if p.IP.Forwarded {
+		// "[...] the IP source address in an ICMP message originated by the router MUST be one of the IP addresses
+		// associated with the physical interface over which the ICMP message is transmitted."
+		// https://www.rfc-editor.org/rfc/rfc1812.html#section-4.3.2.4
+		source = netip.Addr{}
+	}
 	if p.IP.Foreign {
 		by, err := s.RouteBack(p.IP.Link, p.IP.Src)
 		return by, source, err

@@ -121,8 +121,10 @@ func TestErrorsThatMustNotBeSent(t *testing.T) {
 			append([]byte{ip.ProtocolICMPv6, 0, badOption[0], 4, 0, 0, 0, 0}, wire.ICMPv6Redirect, 0, 0, 0, 0, 0, 0, 0)))},
 		{"a later fragment with malformed options", toUs(rechecked(patched(
 			ipv4Options(them4, us4, ip.ProtocolUDP, []byte{7, 1, 0, 0}, make([]byte, 8)), 6, 0, 1)))},
-		{"a later fragment's unknown header", toUs(ipv6(them6, us6, wire.IPv6Fragment,
-			append([]byte{99, 0, 0, 8, 0, 0, 0, 1}, make([]byte, 8)...)))},
+		{"a later fragment that ends too far", toUs(rechecked(patched(
+			ipv4(them4, us4, ip.ProtocolUDP, make([]byte, 8)), 6, 0x1f, 0xff)))},
+		{"a fragment of unequal length to all nodes", toGroup(ipv6(them6, addr("ff02::1"), wire.IPv6Fragment,
+			append([]byte{99, 0, 0, 1, 0, 0, 0, 1}, make([]byte, 9)...)))},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newScript(t).knowing()

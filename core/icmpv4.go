@@ -36,11 +36,20 @@ func (l *Interface) inputICMPv4(now int64, p *packet.Packet) {
 		}
 		l.replyEcho(now, p, c, wire.ICMPv4EchoRequest, wire.ICMPv4EchoReply)
 	case wire.ICMPv4EchoReply:
-		l.drop(DropICMPReply, p)
+		l.completeReceived(p)
+		if !l.stack.raw.InputEcho(p) {
+			l.drop(DropICMPReply, p)
+		}
 	case wire.ICMPv4DestinationUnreachable, wire.ICMPv4TimeExceeded, wire.ICMPv4ParameterProblem:
 		if !l.inputErrorv4(now, p) {
 			c.InErrors++
 			l.drop(DropICMPQuote, p)
+			return
+		}
+		p.Release()
+	case wire.ICMPv4Redirect:
+		if !l.inputRedirectv4(now, p) {
+			l.drop(DropRedirect, p)
 			return
 		}
 		p.Release()
@@ -59,9 +68,6 @@ func (l *Interface) inputErrorv4(now int64, p *packet.Packet) bool {
 	if err != nil || p.IP.Group || quoted.FragmentOffset() != 0 || !l.hasSent(p, quoted.Src()) {
 		return false
 	}
-	if message.Type() == wire.ICMPv4TimeExceeded && message.Code() == wire.ICMPv4ReassemblyTimeExceeded {
-		return true // something was lost: as on Linux, that is for the transport to find out by itself
-	}
 	e := ip.Error{
 		Kind: errorKindv4(message.Type(), message.Code()),
 		Src:  quoted.Src(), Dst: quoted.Dst(), Link: p.IP.Link, From: p.IP.Src, Foreign: p.IP.Foreign,
@@ -69,8 +75,18 @@ func (l *Interface) inputErrorv4(now int64, p *packet.Packet) bool {
 	}
 	if e.Kind == ip.PacketTooBig {
 		e.MTU = int(message.MTU())
+		if s.learnPathMTU(now, quoted.Protocol(), &e, quoted.TotalLen()) && quoted.Protocol() == ip.ProtocolICMPv4 {
+			return true // there is nobody else to be told
+		}
 	}
-	return s.reportError(now, quoted.Protocol(), &e)
+	if s.raw.Endpoints() > 0 {
+		l.completeReceived(p)
+	}
+	told := s.raw.Error(quoted.Protocol(), &e, p)
+	if message.Type() == wire.ICMPv4TimeExceeded && message.Code() == wire.ICMPv4ReassemblyTimeExceeded {
+		return true // something was lost: as on Linux, that is for the transport to find out by itself
+	}
+	return s.reportError(now, quoted.Protocol(), &e) || told
 }
 
 // errorKindv4 is what an ICMP error means for a transport, after RFC 1122 section 4.2.3.9, RFC 1812 section 5.2.7.1, and Linux.

@@ -38,7 +38,10 @@ func (l *Interface) inputICMPv6(now int64, p *packet.Packet) {
 		// https://www.rfc-editor.org/rfc/rfc4443.html#section-4.2
 		l.replyEcho(now, p, c, wire.ICMPv6EchoRequest, wire.ICMPv6EchoReply)
 	case wire.ICMPv6EchoReply:
-		l.drop(DropICMPReply, p)
+		l.completeReceived(p)
+		if !l.stack.raw.InputEcho(p) {
+			l.drop(DropICMPReply, p)
+		}
 	case wire.ICMPv6DestinationUnreachable, wire.ICMPv6PacketTooBig, wire.ICMPv6TimeExceeded, wire.ICMPv6ParameterProblem:
 		if !l.inputErrorv6(now, p) {
 			c.InErrors++
@@ -49,6 +52,8 @@ func (l *Interface) inputICMPv6(now int64, p *packet.Packet) {
 	case wire.ICMPv6RouterSolicitation, wire.ICMPv6RouterAdvertisement, wire.ICMPv6NeighborSolicitation,
 		wire.ICMPv6NeighborAdvertisement, wire.ICMPv6Redirect:
 		l.inputND(now, p, kind)
+	case wire.ICMPv6MulticastQuery, wire.ICMPv6MulticastReport, wire.ICMPv6MulticastDone, wire.ICMPv6MulticastReport2:
+		l.inputMLD(now, p, kind)
 	default:
 		l.drop(DropICMPType, p)
 	}
@@ -83,8 +88,16 @@ func (l *Interface) inputErrorv6(now int64, p *packet.Packet) bool {
 	}
 	if e.Kind == ip.PacketTooBig {
 		e.MTU = int(min(message.MTU(), maxMTU))
+		length := wire.IPv6HeaderLen + quoted.PayloadLen()
+		if s.learnPathMTU(now, walk.Protocol(), &e, length) && walk.Protocol() == ip.ProtocolICMPv6 {
+			return true // there is nobody else to be told
+		}
 	}
-	return s.reportError(now, walk.Protocol(), &e)
+	if s.raw.Endpoints() > 0 {
+		l.completeReceived(p)
+	}
+	told := s.raw.Error(walk.Protocol(), &e, p)
+	return s.reportError(now, walk.Protocol(), &e) || told
 }
 
 // errorKindv6 is what an ICMPv6 error means for a transport, after RFC 5461 section 2.2 and Linux.
@@ -174,12 +187,17 @@ func answerablev6(p *packet.Packet, quote []byte) bool {
 		return false
 	}
 	walk := header.Extensions()
-	for more := true; more; {
-		_, more = walk.Next()
+	fragment := false
+	for extension, more := walk.Next(); more; extension, more = walk.Next() {
+		if extension.Type == wire.IPv6Fragment {
+			f := wire.IPv6FragmentPacket(extension.Octets)
+			fragment = f.More() || f.Offset() != 0
+		}
 	}
 	if walk.Err() != nil || walk.LaterFragment() {
-		// What the packet is cannot be seen, and so it may be an error.
-		return false
+		// What the packet is cannot be seen, and so it may be an error. But errors are no longer than the least MTU and so
+		// do not come in fragments; and RFC 8200, section 4.5, wants answers about those.
+		return fragment
 	}
 	if walk.Protocol() != ip.ProtocolICMPv6 {
 		return true

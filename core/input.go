@@ -39,6 +39,7 @@ func (l *Interface) inputFrame(now int64, p *packet.Packet) {
 		return
 	}
 	frame := wire.EthernetFrame(b)
+	tapped := l.tapped && l.stack.raw.InputFrame(p, frame.EtherType())
 	dst := frame.Dst()
 	switch {
 	case dst == l.hardware:
@@ -63,14 +64,23 @@ func (l *Interface) inputFrame(now int64, p *packet.Packet) {
 		p.TrimFront(wire.EthernetHeaderLen)
 		l.inputARP(now, p)
 	case wire.EtherTypeVLAN, wire.EtherTypeQinQ:
-		l.drop(DropVLAN, p)
+		l.unknownFrame(DropVLAN, p, tapped)
 	default:
 		if frame.Is8023() {
-			l.drop(DropIEEE8023, p)
+			l.unknownFrame(DropIEEE8023, p, tapped)
 		} else {
-			l.drop(DropEtherType, p)
+			l.unknownFrame(DropEtherType, p, tapped)
 		}
 	}
+}
+
+// unknownFrame ends a frame that the stack has no use for. One that a raw endpoint has got is not lost.
+func (l *Interface) unknownFrame(cause DropCause, p *packet.Packet, tapped bool) {
+	if tapped {
+		p.Release()
+		return
+	}
+	l.drop(cause, p)
 }
 
 // inputIP processes a packet of a medium that carries nothing but IP.
@@ -97,30 +107,54 @@ func (l *Interface) deliver(now int64, p *packet.Packet, pointer int) {
 		l.drop(DropNotOurs, p)
 		return
 	}
+	copied := s.raw.ReceivesIP() && l.inputRaw(p, v6)
 	switch p.IP.Protocol {
 	case ip.ProtocolTCP:
 		l.delivered(p, v6)
 		s.tcp.Input(now, l.arrival(v6), p)
 	case ip.ProtocolUDP:
 		l.delivered(p, v6)
+		if (l.dhcpv4 != nil || l.dhcpv4Server != nil) && l.inputDHCPv4(now, p) {
+			return
+		}
+		if l.dhcpv6 != nil && l.inputDHCPv6(now, p) {
+			return
+		}
 		s.udp.Input(now, l.arrival(v6), p)
 	case ip.ProtocolICMPv4:
+		if v6 {
+			l.unknownProtocol(now, p, pointer, copied)
+			return
+		}
+		l.delivered(p, v6)
+		l.inputICMPv4(now, p)
+	case ip.ProtocolIGMP:
 		if v6 {
 			l.refuseProtocol(now, p, pointer)
 			return
 		}
 		l.delivered(p, v6)
-		l.inputICMPv4(now, p)
+		l.inputIGMP(now, p)
 	case ip.ProtocolICMPv6:
 		if !v6 {
-			l.refuseProtocol(now, p, pointer)
+			l.unknownProtocol(now, p, pointer, copied)
 			return
 		}
 		l.delivered(p, v6)
 		l.inputICMPv6(now, p)
 	default:
-		l.refuseProtocol(now, p, pointer)
+		l.unknownProtocol(now, p, pointer, copied)
 	}
+}
+
+// unknownProtocol ends a packet whose payload is of a protocol that the stack does not speak: a raw endpoint may.
+func (l *Interface) unknownProtocol(now int64, p *packet.Packet, pointer int, copied bool) {
+	if !copied {
+		l.refuseProtocol(now, p, pointer)
+		return
+	}
+	l.delivered(p, p.IP.Dst.Is6())
+	p.Release()
 }
 
 func (l *Interface) delivered(p *packet.Packet, v6 bool) {

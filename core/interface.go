@@ -10,10 +10,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/smolnet/smolnet/core/dhcpv4"
 	"github.com/smolnet/smolnet/core/ip"
+	"github.com/smolnet/smolnet/core/multicast"
 	"github.com/smolnet/smolnet/core/neighbour"
 	"github.com/smolnet/smolnet/core/packet"
 	"github.com/smolnet/smolnet/core/route"
+	"github.com/smolnet/smolnet/core/slaac"
 	"github.com/smolnet/smolnet/core/storage"
 	"github.com/smolnet/smolnet/core/wire"
 	"github.com/smolnet/smolnet/dev"
@@ -31,26 +34,49 @@ type Interface struct {
 	hardware wire.HardwareAddr
 	ipv6     bool
 	removed  bool
+	silent   bool // tells nobody of its groups
+
+	forwards        bool // routes what arrives for others: see router.go
+	ignoreRedirects bool
+	anyIP           []netip.Prefix // others' addresses that it answers for
 
 	interceptsTCP, interceptsUDP bool // packets to any address, for the transports' forwarders
+	tapped                       bool // raw endpoints get copies of frames
 
 	// What the device takes care of.
 	checksum                   dev.Checksums
 	segmentsTCPv4, segmentsTCP bool // of IPv4, and of IPv6
 	fillsIPv4, verifiesIPv4    bool
 
-	addresses    []netip.Prefix
+	addresses    []*address
+	detects      DuplicateDetection
 	broadcastsv4 []uint32 // of the addresses' subnets
-	groups       []group
+	groups       *multicast.Host
 	neighbours   *neighbour.Cache // nil unless Ethernet
+
+	autoconf *autoconf        // nil: routers are not listened to
+	params   slaac.Parameters // of the link, as routers have it
 
 	// Where packets come from, as the transports see it: what is sent by these is routed by its destination.
 	arrivalv4, arrivalv6 path
+
+	// What configures the interface for IPv4, and others; each nil if there is none.
+	dhcpv4           *dhcpClient
+	linkLocalv4      *linkLocalv4
+	dhcpv4Server     *dhcpv4.Server
+	dhcpv4ServerAddr netip.Addr
+	fullMTU          int // the MTU without what a server says; 0: none has said anything
+
+	dhcpv6       *dhcpv6Client // nil until there is something to ask for
+	dhcpv6Config DHCPv6Config
+	fragmented   fragmented
 
 	control storage.Queue // packets ready for the device
 	line    line          // endpoints that have something to send
 	flushed int           // packets of the control queue up to the last that has waited for a neighbour
 	burst   int           // packets of the control queue that have left since an endpoint's last turn
+	transit storage.Queue // packets on their way through the stack, ready for the device
+	passed  bool          // the last turn was one of transit's
 
 	batch    []*packet.Packet // what Poll sends
 	outgoing []*packet.Packet // of batch, what the device had no room for
@@ -58,12 +84,6 @@ type Interface struct {
 	broken   error            // why Poll receives nothing more
 
 	counters InterfaceCounters
-}
-
-// group is a multicast group that the interface belongs to, for as many reasons as references.
-type group struct {
-	addr       netip.Addr
-	references int
 }
 
 // Index is the interface's number: 1 for the loopback, and more for others. It is never used for another interface.
@@ -75,24 +95,19 @@ func (l *Interface) Name() string { return l.name }
 // Device is what carries the interface's packets; nil for the loopback.
 func (l *Interface) Device() dev.Device { return l.device }
 
-// MTU is the largest IP packet, in octets, that the interface sends.
+// MTU is the largest IP packet, in octets, that the interface sends; routers may have lowered that of IPv6.
 func (l *Interface) MTU() int { return l.mtu }
+
+// mtuOf is the largest packet of the version of IP that the interface sends: routers may lower that of IPv6.
+func (l *Interface) mtuOf(v6 bool) int {
+	if v6 && l.params.MTU != 0 {
+		return min(l.params.MTU, l.mtu)
+	}
+	return l.mtu
+}
 
 // HardwareAddr is the interface's address on an Ethernet; zero on other media.
 func (l *Interface) HardwareAddr() wire.HardwareAddr { return l.hardware }
-
-// Addresses returns the interface's own addresses, each with the prefix of its network, in the order in which they
-// were added.
-func (l *Interface) Addresses() []netip.Prefix { return slices.Clone(l.addresses) }
-
-// Groups returns the multicast groups that the interface belongs to.
-func (l *Interface) Groups() []netip.Addr {
-	groups := make([]netip.Addr, len(l.groups))
-	for i := range l.groups {
-		groups[i] = l.groups[i].addr
-	}
-	return groups
-}
 
 // Neighbours is the interface's neighbour cache; nil unless its medium is Ethernet.
 func (l *Interface) Neighbours() *neighbour.Cache { return l.neighbours }
@@ -142,17 +157,34 @@ func (s *Stack) AddInterface(now time.Time, config InterfaceConfig) (*Interface,
 	if err != nil {
 		return nil, fail("%w", err)
 	}
-	addresses := config.Addresses
-	if l.ipv6 && l.medium == dev.Ethernet && !slices.ContainsFunc(addresses, isLinkLocalv6) {
-		addresses = append(slices.Clone(addresses), netip.PrefixFrom(eui64(l.hardware), 64))
+	if config.Autoconf {
+		if err := l.newAutoconf(&config); err != nil {
+			return nil, fail("%w", err)
+		}
+	}
+	addresses, linkLocal := config.Addresses, netip.Prefix{}
+	if l.ipv6 && (l.medium == dev.Ethernet || l.autoconf != nil) && !slices.ContainsFunc(addresses, isLinkLocalv6) {
+		linkLocal = l.linkLocal()
 	}
 	s.lastIndex++
 	s.interfaces = append(s.interfaces, l)
 	for _, address := range addresses {
-		if err := l.addAddress(address); err != nil {
+		if err := l.addAddress(configured(address)); err != nil {
 			s.withdraw(l)
 			return nil, fail("%w", err)
 		}
+	}
+	if linkLocal.IsValid() {
+		own := configured(linkLocal)
+		own.origin = route.LinkLocal
+		if err := l.addAddress(own); err != nil {
+			s.withdraw(l)
+			return nil, fail("%w", err)
+		}
+	}
+	if err := l.configureRouting(&config); err != nil {
+		s.withdraw(l)
+		return nil, fail("%w", err)
 	}
 	for _, r := range config.Routes {
 		if r.Link == 0 {
@@ -163,16 +195,55 @@ func (s *Stack) AddInterface(now time.Time, config InterfaceConfig) (*Interface,
 			return nil, fail("%w", err)
 		}
 	}
-	for _, address := range l.addresses {
-		l.announce(t, address.Addr())
+	// "If the Neighbor Solicitation is going to be the first message sent from an interface after interface
+	// (re)initialization, the node SHOULD delay joining the solicited-node multicast address by a random delay between 0 and
+	// MAX_RTR_SOLICITATION_DELAY"
+	// https://www.rfc-editor.org/rfc/rfc4862.html#section-5.4.2
+	delay := s.randomDelay(maxSolicitationDelay)
+	for _, a := range slices.Clone(l.addresses) {
+		l.detect(t, a, delay)
+	}
+	if err := l.configurev4(t, &config); err != nil {
+		s.withdraw(l)
+		return nil, fail("%w", err)
+	}
+	if err := l.configureDHCPv6(t, config.DHCPv6); err != nil {
+		s.withdraw(l)
+		return nil, fail("%w", err)
+	}
+	if l.autoconf != nil {
+		l.autoconf.host.Start(t)
 	}
 	return l, nil
+}
+
+// configurev4 starts what configures the interface for IPv4, and others.
+func (l *Interface) configurev4(now int64, config *InterfaceConfig) error {
+	var err error
+	if config.DHCPv4Server != nil {
+		if err = l.serveDHCPv4(*config.DHCPv4Server); err != nil {
+			return err
+		}
+	}
+	if config.LinkLocalv4 {
+		if l.linkLocalv4, err = l.newLinkLocalv4(); err != nil {
+			return err
+		}
+	}
+	switch {
+	case config.DHCPv4 != nil:
+		return l.startDHCPv4(now, *config.DHCPv4)
+	default:
+		l.claimLinkLocalv4(now)
+	}
+	return nil
 }
 
 // newInterface makes an interface without addresses, which is not yet one of the stack's.
 func (s *Stack) newInterface(name string, config *InterfaceConfig) (*Interface, error) {
 	caps := config.Device.Capabilities()
 	l := &Interface{stack: s, index: s.lastIndex + 1, name: name, device: config.Device, medium: caps.Medium, mtu: caps.MTU}
+	l.silent = config.NoGroupReports
 	switch {
 	case caps.Medium != dev.Ethernet && caps.Medium != dev.IP:
 		return nil, fmt.Errorf("the stack does not speak %v (medium %d)", caps.Medium, caps.Medium)
@@ -180,18 +251,28 @@ func (s *Stack) newInterface(name string, config *InterfaceConfig) (*Interface, 
 		return nil, fmt.Errorf("the device's MTU %d is not between %d and %d", caps.MTU, minMTU, maxMTU)
 	case config.MTU != 0 && (config.MTU < minMTU || config.MTU > caps.MTU):
 		return nil, fmt.Errorf("MTU %d is not between %d and the device's, %d", config.MTU, minMTU, caps.MTU)
+	case config.DuplicateDetection >= numDuplicateDetections:
+		return nil, fmt.Errorf("DuplicateDetection %d is none", config.DuplicateDetection)
+	case !config.Autoconf && (config.StableSecret != nil || config.TemporaryAddresses):
+		return nil, errors.New("StableSecret and TemporaryAddresses do nothing without Autoconf")
 	case config.MTU != 0:
 		l.mtu = config.MTU
 	}
-	l.ipv6 = !config.NoIPv6 && l.mtu >= wire.IPv6MinMTU
+	l.ipv6, l.detects = !config.NoIPv6 && l.mtu >= wire.IPv6MinMTU, config.DuplicateDetection
+	if config.Autoconf && !l.ipv6 {
+		return nil, fmt.Errorf("what Autoconf needs, IPv6, is off, or the MTU %d is less than %d", l.mtu, wire.IPv6MinMTU)
+	}
 	l.attach(caps)
+	var err error
+	if l.groups, err = multicast.New(s.multicastConfig(l)); err != nil {
+		return nil, err
+	}
 	if l.medium != dev.Ethernet {
 		if !config.HardwareAddr.IsZero() {
 			return nil, fmt.Errorf("hardware address %v on a device of medium %v", config.HardwareAddr, l.medium)
 		}
 		return l, nil
 	}
-	var err error
 	if l.hardware, err = s.hardwareAddr(config.HardwareAddr, caps.HardwareAddr); err != nil {
 		return nil, err
 	}
@@ -253,14 +334,38 @@ func (s *Stack) RemoveInterface(now time.Time, l *Interface) error {
 
 // remove takes l from the stack, with all that there is of it.
 func (s *Stack) remove(l *Interface) {
+	if l.autoconf != nil {
+		l.autoconf.host.Stop(s.now)
+	}
+	s.redirects.remove(func(r Route) bool { return r.Link == l.index })
 	s.interfaces = slices.DeleteFunc(s.interfaces, func(other *Interface) bool { return other == l })
 	l.removed = true
-	s.routes.RemoveLink(l.index)
-	s.addressesChanged()
+	if l.dhcpv4 != nil {
+		l.dhcpv4.client.Close()
+	}
+	if l.linkLocalv4 != nil {
+		l.linkLocalv4.claimer.Stop(s.now)
+	}
+	if l.dhcpv6 != nil {
+		l.dhcpv6.client.Close()
+	}
+	for _, a := range slices.Clone(l.addresses) {
+		l.dropAddress(s.now, a.addr())
+	}
+	for _, r := range s.routes.Routes() {
+		if r.Link == l.index {
+			_ = s.RemoveRoute(r)
+		}
+	}
+	s.routesChanged() // there are paths without an address and a route
+	l.groups.Close()
 	if l.neighbours != nil {
 		l.neighbours.Close()
 	}
 	for p := l.control.Pop(); p != nil; p = l.control.Pop() {
+		l.drop(DropInterfaceRemoved, p)
+	}
+	for p := l.transit.Pop(); p != nil; p = l.transit.Pop() {
 		l.drop(DropInterfaceRemoved, p)
 	}
 	for _, p := range l.outgoing {
@@ -269,10 +374,16 @@ func (s *Stack) remove(l *Interface) {
 	l.outgoing = nil
 	for l.line.first != nil {
 		sender := l.line.pop()
+		if f, ok := sender.(*fragmenting); ok {
+			l.counters.drop(DropInterfaceRemoved, l.counters.ip(f.packet.IP.Dst.Is6()))
+			l.endFragments(f, &l.line)
+			continue
+		}
 		if l != s.loopback {
 			s.loopback.line.push(sender) // from where its packets go wherever they are routed
 		}
 	}
+	s.raw.LinkRemoved(l.index)
 	counters := l.Counters()
 	s.rest.add(&counters)
 	l.device = nil
@@ -290,11 +401,14 @@ func (s *Stack) addressesChanged() {
 	s.sources = s.sources[:0]
 	for _, l := range s.interfaces {
 		l.broadcastsv4 = l.broadcastsv4[:0]
-		for _, address := range l.addresses {
-			if !l.loopback() {
-				s.sources = append(s.sources, route.Address{Prefix: address, Link: l.index})
+		for _, a := range l.addresses {
+			if l.loopback() || !a.state.usable() {
+				continue
 			}
-			if last, ok := subnetBroadcast(address); ok && !l.loopback() {
+			s.sources = append(s.sources, route.Address{
+				Prefix: a.prefix, Link: l.index, Deprecated: a.state == Deprecated, Temporary: a.temporary,
+			})
+			if last, ok := subnetBroadcast(a.prefix); ok {
 				l.broadcastsv4 = append(l.broadcastsv4, last)
 			}
 		}
@@ -305,19 +419,25 @@ func (s *Stack) addressesChanged() {
 // loopback reports whether l is the built-in loopback.
 func (l *Interface) loopback() bool { return l.device == nil && l.index == loopbackIndex }
 
-// has reports whether addr is one of the interface's own addresses.
+// has reports whether addr is one of the interface's own addresses, in use.
 func (l *Interface) has(addr netip.Addr) bool {
-	for i := range l.addresses {
-		if l.addresses[i].Addr() == addr {
-			return true
+	a := l.find(addr)
+	return a != nil && a.state.usable()
+}
+
+// find returns the interface's own address addr, in whatever state; nil if there is none.
+func (l *Interface) find(addr netip.Addr) *address {
+	for _, a := range l.addresses {
+		if a.addr() == addr {
+			return a
 		}
 	}
-	return false
+	return nil
 }
 
 // hasFamily reports whether the interface has an address of IPv6, or IPv4.
 func (l *Interface) hasFamily(v6 bool) bool {
-	return slices.ContainsFunc(l.addresses, func(address netip.Prefix) bool { return address.Addr().Is6() == v6 })
+	return slices.ContainsFunc(l.addresses, func(a *address) bool { return a.addr().Is6() == v6 && a.state.usable() })
 }
 
 // speaks reports whether packets to addr can leave by the interface at all.
@@ -340,42 +460,6 @@ func (l *Interface) Broadcasts(addr netip.Addr) bool {
 	}
 	b := addr.As4()
 	return l.broadcastv4(binary.BigEndian.Uint32(b[:]))
-}
-
-// joined reports whether the interface belongs to the multicast group.
-func (l *Interface) joined(addr netip.Addr) bool {
-	for i := range l.groups {
-		if l.groups[i].addr == addr {
-			return true
-		}
-	}
-	return false
-}
-
-// join makes the interface belong to the multicast group until as many calls of leave.
-func (l *Interface) join(addr netip.Addr) error {
-	for i := range l.groups {
-		if l.groups[i].addr == addr {
-			l.groups[i].references++
-			return nil
-		}
-	}
-	if len(l.groups) >= l.stack.limits.Groups {
-		return fmt.Errorf("group %v would exceed Limits.Groups, %d", addr, l.stack.limits.Groups)
-	}
-	l.groups = append(l.groups, group{addr, 1})
-	return nil
-}
-
-func (l *Interface) leave(addr netip.Addr) {
-	for i := range l.groups {
-		if l.groups[i].addr == addr {
-			if l.groups[i].references--; l.groups[i].references == 0 {
-				l.groups = slices.Delete(l.groups, i, i+1)
-			}
-			return
-		}
-	}
 }
 
 // segments reports whether the device takes super-segments of the version of IP.

@@ -55,14 +55,18 @@ func (l *Interface) inputIPv4(now int64, p *packet.Packet) {
 		l.drop(cause, p)
 		return
 	}
+	if p.IP.Forwarded {
+		l.forwardIPv4(now, p, b)
+		return
+	}
 	if headerLen > wire.IPv4HeaderLen && !l.checkOptionsv4(now, p, b[wire.IPv4HeaderLen:]) {
 		return
 	}
 	if fragment := binary.BigEndian.Uint16(b[6:]); fragment&0x3fff != 0 { // more fragments, or an offset
-		c.ReasmReqds++
-		c.ReasmFails++
-		l.drop(DropFragment, p)
-		return
+		if p = l.inputFragmentv4(now, p, headerLen); p == nil {
+			return
+		}
+		headerLen = wire.IPv4Packet(p.Head()).HeaderLen()
 	}
 	l.stack.strip(p, headerLen)
 	l.deliver(now, p, 9) // the protocol field's place
@@ -106,11 +110,9 @@ func (l *Interface) checkAddressesv4(p *packet.Packet, src, dst uint32) (cause D
 		p.IP.Group = true
 		return 0, true
 	case dst>>28 == 0xe:
-		if !l.joined(p.IP.Dst) {
-			return DropNotOurs, false
-		}
-		c.InMcastPkts++
-		p.IP.Group = true
+		return l.checkGroup(p, false)
+	}
+	if l.awaitsDHCPv4(p) {
 		return 0, true
 	}
 	return l.checkForeign(p)
@@ -144,8 +146,8 @@ func (l *Interface) checkOptionsv4(now int64, p *packet.Packet, options []byte) 
 		}
 		length := int(rest[1])
 		if kind := rest[0]; kind == optionLooseSourceRoute || kind == optionStrictSourceRoute {
-			// The pointer is beyond the route once the packet is where it was to go.
-			if length < 3 || int(rest[2]) <= length {
+			// The pointer is beyond the route once the packet is where it was to go. No source route is followed.
+			if p.IP.Forwarded || length < 3 || int(rest[2]) <= length {
 				// "If a host receives a datagram with an incomplete source route but does not forward it for some
 				// reason, the host SHOULD return an ICMP Destination Unreachable (code 5, Source Route Failed)
 				// message"

@@ -11,7 +11,7 @@ import (
 
 // inputIPv6 processes a packet that begins with what should be an IPv6 header.
 func (l *Interface) inputIPv6(now int64, p *packet.Packet) {
-	l.stack.networkLen = 0
+	l.stack.networkLen, l.stack.fragmented = 0, false
 	c := &l.counters.IPv6
 	c.InReceives++
 	c.InOctets += uint64(p.Len())
@@ -45,6 +45,15 @@ func (l *Interface) inputIPv6(now int64, p *packet.Packet) {
 		l.drop(cause, p)
 		return
 	}
+	if p.IP.Forwarded {
+		l.forwardIPv6(now, p)
+		return
+	}
+	l.inputPayloadv6(now, p)
+}
+
+// inputPayloadv6 processes what comes behind the IPv6 header that p begins with.
+func (l *Interface) inputPayloadv6(now int64, p *packet.Packet) {
 	headerLen, pointer := wire.IPv6HeaderLen, 6 // the next header field's place
 	switch p.IP.Protocol {
 	case ip.ProtocolTCP, ip.ProtocolUDP, ip.ProtocolICMPv6:
@@ -66,7 +75,7 @@ func (l *Interface) inputIPv6(now int64, p *packet.Packet) {
 // checkAddressesv6 judges a packet by its addresses, and fills in whether it came to a group. If it is not to be
 // processed, the cause says why.
 func (l *Interface) checkAddressesv6(p *packet.Packet, src, dst *[16]byte) (cause DropCause, ok bool) {
-	s, c := l.stack, &l.counters.IPv6
+	s := l.stack
 	loopback := l.loopback()
 	switch {
 	case src[0] == 0xff:
@@ -93,12 +102,7 @@ func (l *Interface) checkAddressesv6(p *packet.Packet, src, dst *[16]byte) (caus
 		if scope := dst[1] & 0xf; scope == 0 || scope == 1 && !loopback {
 			return DropMartianDestination, false
 		}
-		if !l.joined(p.IP.Dst) {
-			return DropNotOurs, false
-		}
-		c.InMcastPkts++
-		p.IP.Group = true
-		return 0, true
+		return l.checkGroup(p, l.proxiesFor(dst))
 	case dst[0] == 0 && !loopback && (p.IP.Dst.IsUnspecified() || martianZeros(p.IP.Dst)):
 		return DropMartianDestination, false
 	case linkLocal(dst) && !loopback:
@@ -142,7 +146,7 @@ func (l *Interface) inputExtensions(now int64, p *packet.Packet) (headerLen, poi
 		case wire.IPv6Routing:
 			ok = l.inputRouting(now, p, wire.IPv6RoutingPacket(header.Octets), offset)
 		case wire.IPv6Fragment:
-			ok = l.inputFragment(p, wire.IPv6FragmentPacket(header.Octets))
+			ok = l.inputFragmentv6(now, p, header)
 		}
 		if !ok {
 			return 0, 0, false
@@ -213,20 +217,5 @@ func (l *Interface) inputRouting(now int64, p *packet.Packet, header wire.IPv6Ro
 	}
 	l.sendProblemv6(now, p, wire.ICMPv6ErroneousHeader, offset+2)
 	l.drop(DropRoutingHeader, p)
-	return false
-}
-
-// inputFragment lets atomic fragments pass, which are whole packets.
-//
-// "A host that receives an IPv6 packet that includes a Fragment Header with the "Fragment Offset" equal to 0 and the
-// "M" flag equal to 0 MUST process that packet in isolation from any other packets/fragments"
-// https://www.rfc-editor.org/rfc/rfc6946.html#section-4
-func (l *Interface) inputFragment(p *packet.Packet, header wire.IPv6FragmentPacket) bool {
-	if header.Offset() == 0 && !header.More() {
-		return true
-	}
-	l.counters.IPv6.ReasmReqds++
-	l.counters.IPv6.ReasmFails++
-	l.drop(DropFragment, p)
 	return false
 }

@@ -59,8 +59,11 @@ func (a *localAddrs) contains(addr netip.Addr) bool {
 func (a *localAddrs) rebuild(interfaces []*Interface) {
 	*a = localAddrs{}
 	for _, l := range interfaces {
-		for _, address := range l.addresses {
-			if addr := address.Addr(); addr.Is4() {
+		for _, own := range l.addresses {
+			if !own.state.usable() {
+				continue
+			}
+			if addr := own.addr(); addr.Is4() {
 				b := addr.As4()
 				a.v4 = append(a.v4, binary.BigEndian.Uint32(b[:]))
 			} else if b := addr.As16(); !slices.Contains(a.v6, b) {

@@ -3,7 +3,6 @@ package core
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 
 	"github.com/smolnet/smolnet/core/packet"
 	"github.com/smolnet/smolnet/core/tcp"
@@ -48,12 +47,6 @@ func (l *log) lost(link *Interface, message, cause string, p *packet.Packet) {
 // passed tells of a packet on its way. The caller has tested l.trace.
 func (l *log) passed(link *Interface, message string, p *packet.Packet) {
 	l.logger.LogAttrs(context.Background(), LevelTrace, message, slog.String("interface", link.name), packetAttr(p))
-}
-
-// exceptional tells of something else out of the ordinary, about the address. The caller has tested l.debug.
-func (l *log) exceptional(link *Interface, message string, addr netip.Addr) {
-	l.logger.LogAttrs(context.Background(), slog.LevelDebug, message,
-		slog.String("interface", link.name), slog.String("address", addr.String()))
 }
 
 // listen has the transports tell what they drop and what becomes of connections, if there is anybody to be told at all.

@@ -4,7 +4,9 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/smolnet/smolnet/core/multicast"
 	"github.com/smolnet/smolnet/core/packet"
+	"github.com/smolnet/smolnet/core/timer"
 	"github.com/smolnet/smolnet/dev"
 )
 
@@ -26,7 +28,10 @@ func (s *Stack) addLoopback() {
 		},
 		SegmentTCP4: true, SegmentTCP6: true,
 	})
-	l.addresses = []netip.Prefix{netip.PrefixFrom(loopbackAddrv4, 8), netip.PrefixFrom(loopbackAddrv6, 128)}
+	for _, prefix := range []netip.Prefix{netip.PrefixFrom(loopbackAddrv4, 8), netip.PrefixFrom(loopbackAddrv6, 128)} {
+		l.addresses = append(l.addresses, &address{addressConfig: configured(prefix), link: l, state: Preferred, detection: detection{due: timer.Never}})
+	}
+	l.groups, _ = multicast.New(s.multicastConfig(l)) // New has tried whether it is a configuration
 	s.loopback = l
 	s.lastIndex = loopbackIndex
 	s.interfaces = append(s.interfaces, l)
@@ -47,6 +52,10 @@ func (s *Stack) PollLoopback(now time.Time) (more bool) {
 		turns = min(turns, 2*s.limits.LoopbackBatch)
 		l.counters.Link.InFrames++
 		l.counters.Link.InOctets += uint64(p.Len())
+		if looped(p) {
+			s.inputLooped(t, p)
+			continue
+		}
 		p.IP = packet.IPInfo{Link: l.arrivalLink(p)}
 		l.inputIP(t, p)
 	}

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -40,6 +41,7 @@ func TestBadFrames(t *testing.T) {
 	address := func(c *IPCounters) uint64 { return c.InAddrErrors }
 	truncated := func(c *IPCounters) uint64 { return c.InTruncatedPkts }
 	discards := func(c *IPCounters) uint64 { return c.InDiscards }
+	fails := func(c *IPCounters) uint64 { return c.ReasmFails }
 
 	for _, tc := range []struct {
 		name  string
@@ -75,8 +77,13 @@ func TestBadFrames(t *testing.T) {
 		{"loose source route goes on", toUs(ipv4Options(them4, us4, 17, []byte{131, 7, 4, 10, 0, 0, 1, 0}, nil)), DropSourceRoute, address},
 		{"strict source route goes on", toUs(ipv4Options(them4, us4, 17, []byte{137, 7, 4, 10, 0, 0, 1, 0}, nil)), DropSourceRoute, address},
 		{"source route without pointer", toUs(ipv4Options(them4, us4, 17, []byte{131, 2, 0, 0}, nil)), DropSourceRoute, address},
-		{"first IPv4 fragment", toUs(rechecked(patched(good4, 6, 0x20, 0))), DropFragment, func(c *IPCounters) uint64 { return c.ReasmFails }},
-		{"later IPv4 fragment", toUs(rechecked(patched(good4, 6, 0, 1))), DropFragment, func(c *IPCounters) uint64 { return c.ReasmReqds }},
+		{"IPv4 fragment that is not a multiple of eight octets", toUs(rechecked(patched(good4, 6, 0x20, 0))), DropFragmentLength, fails},
+		{"IPv4 fragment without octets", toUs(rechecked(patched(ipv4(them4, us4, 17, nil), 6, 0x20, 0))), DropFragmentLength, fails},
+		{"last IPv4 fragment without octets", toUs(rechecked(patched(ipv4(them4, us4, 17, nil), 6, 0, 1))), DropFragmentLength, fails},
+		{"ping of death", toUs(rechecked(patched(ipv4(them4, us4, 1, make([]byte, 8)), 6, 0x1f, 0xff))), DropFragmentLength, fails},
+		{"first fragment with half a TCP header", toUs(rechecked(patched(ipv4(them4, us4, 6, make([]byte, 16)), 6, 0x20, 0))), DropFragmentTiny, fails},
+		{"second half of a TCP header", toUs(rechecked(patched(ipv4(them4, us4, 6, make([]byte, 16)), 6, 0x20, 1))), DropFragmentTiny, fails},
+		{"first fragment with half a UDP header", toUs(rechecked(patched(ipv4(them4, us4, 17, make([]byte, 4)), 6, 0x20, 0))), DropFragmentTiny, fails},
 		{"IPv4 to a neighbour", toUs(to("192.168.69.7")), DropNotOurs, address},
 		{"IPv4 to somewhere else", toUs(to("8.8.8.8")), DropNotOurs, address},
 		{"IPv4 to a group not joined", toGroup(to("224.0.0.251")), DropNotOurs, address},
@@ -133,8 +140,19 @@ func TestBadFrames(t *testing.T) {
 		{"hop-by-hop options not first", toUs(extended(wire.IPv6DestinationOptions, 0, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4, 0, 0, 0, 0)), DropExtensionOrder, header},
 		{"routing type 0 with segments left", toUs(extended(wire.IPv6Routing, 17, 0, 0, 1, 0, 0, 0, 0)), DropRoutingHeader, header},
 		{"routing type 3 with segments left", toUs(extended(wire.IPv6Routing, 17, 0, 3, 1, 0, 0, 0, 0)), DropRoutingHeader, header},
-		{"first IPv6 fragment", toUs(extended(wire.IPv6Fragment, 17, 0, 0, 1, 0, 0, 0, 1)), DropFragment, func(c *IPCounters) uint64 { return c.ReasmFails }},
-		{"later IPv6 fragment", toUs(extended(wire.IPv6Fragment, 17, 0, 0, 8, 0, 0, 0, 1)), DropFragment, func(c *IPCounters) uint64 { return c.ReasmReqds }},
+		{"IPv6 fragment that is not a multiple of eight octets", toUs(fragment6(1, 0, true, 17, make([]byte, 9))), DropFragmentLength, fails},
+		{"IPv6 fragment without octets", toUs(fragment6(1, 0, true, 17, nil)), DropFragmentLength, fails},
+		{"last IPv6 fragment without octets", toUs(fragment6(1, 8, false, 17, nil)), DropFragmentLength, fails},
+		{"ping of death, IPv6", toUs(fragment6(1, 65528, false, 58, make([]byte, 8))), DropFragmentLength, fails},
+		{"first fragment with half a TCP header, IPv6", toUs(fragment6(1, 0, true, 6, make([]byte, 16))), DropFragmentTiny, fails},
+		{"first fragment with half the chain of headers", toUs(fragment6(1, 0, true, wire.IPv6DestinationOptions,
+			[]byte{17, 0, 1, 4, 0, 0, 0, 0})), DropFragmentTiny, fails},
+		{"first fragment with half an extension header", toUs(fragment6(1, 0, true, wire.IPv6DestinationOptions,
+			[]byte{17, 1, 1, 4, 0, 0, 0, 0})), DropFragmentTiny, fails},
+		{"atomic fragment in an atomic fragment", toUs(extended(wire.IPv6Fragment, wire.IPv6Fragment, 0, 0, 0, 0, 0, 0, 1,
+			17, 0, 0, 0, 0, 0, 0, 2)), DropFragmentNested, nil},
+		{"fragment in an atomic fragment", toUs(extended(wire.IPv6Fragment, wire.IPv6Fragment, 0, 0, 0, 0, 0, 0, 1,
+			17, 0, 0, 1, 0, 0, 0, 2)), DropFragmentNested, nil},
 		{"nine extension headers", toUs(ipv6(them6, us6, wire.IPv6DestinationOptions, manyHeaders(9))), DropExtensionCount, header},
 		{"seventeen extension headers", toUs(ipv6(them6, us6, wire.IPv6DestinationOptions, manyHeaders(17))), DropExtensionCount, header},
 		{"nine options", toUs(extended(wire.IPv6DestinationOptions,
@@ -157,7 +175,7 @@ func TestBadFrames(t *testing.T) {
 		{"ICMP truncated", toUs(ipv4(them4, us4, ip.ProtocolICMPv4, make([]byte, 7))), DropICMPMalformed, nil},
 		{"ICMP checksum wrong", toUs(patched(echo4(them4, us4, "hello"), 22, 0xde, 0xad)), DropICMPChecksum, nil},
 		{"ICMP timestamp request", toUs(ipv4(them4, us4, ip.ProtocolICMPv4, []byte{13, 0, 0xf2, 0xff, 0, 0, 0, 0})), DropICMPType, nil},
-		{"ICMP redirect", toUs(error4(router4, wire.ICMPv4Redirect, 1, 0, udpTo(us4, addr("8.8.8.8"), 1, 2, ""))), DropICMPType, nil},
+		{"ICMP redirect", toUs(error4(router4, wire.ICMPv4Redirect, 1, 0, udpTo(us4, addr("8.8.8.8"), 1, 2, ""))), DropRedirect, nil},
 		{"echo reply", toUs(ipv4(them4, us4, ip.ProtocolICMPv4, []byte{0, 0, 0xff, 0xff, 0, 0, 0, 0})), DropICMPReply, nil},
 		{"ICMPv6 truncated", toUs(ipv6(them6, us6, ip.ProtocolICMPv6, make([]byte, 7))), DropICMPMalformed, nil},
 		{"ICMPv6 checksum wrong", toUs(patched(echo6(them6, us6, "hello"), 42, 0xde, 0xad)), DropICMPChecksum, nil},
@@ -234,6 +252,13 @@ func TestUnusualFramesAreTaken(t *testing.T) {
 		{"unknown option to be skipped", headers(wire.IPv6DestinationOptions, 17, 0, 0x1e, 4, 0, 0, 0, 0)},
 		{"atomic fragment", headers(wire.IPv6Fragment, 17, 0, 0, 0, 1, 2, 3, 4)},
 		{"routing header without segments left", headers(wire.IPv6Routing, 17, 0, 0, 0, 0, 0, 0, 0)},
+		{"IPv4 whose time to live is used up", toUs(rechecked(patched(udpTo(them4, us4, 1000, 7, "hello"), 8, 0)))},
+		{"IPv6 whose hop limit is used up", toUs(patched(udpTo(them6, us6, 1000, 7, "hello"), 7, 0))},
+		{"IPv6 with a flow label", toUs(patched(udpTo(them6, us6, 1000, 7, "hello"), 0, 0x6f, 0xff, 0xff, 0xff))},
+		{"routing header type 0 without segments left", headers(wire.IPv6Routing, 17, 2, 0, 0, 0, 0, 0, 0,
+			0xfd, 0xaa, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9)},
+		{"destination options", headers(wire.IPv6DestinationOptions, 17, 0, 0x1e, 1, 7, 1, 1, 0)},
+		{"fragment header with its reserved bits set", headers(wire.IPv6Fragment, 17, 0xff, 0, 6, 1, 2, 3, 4)},
 		{"all of them", headers(wire.IPv6HopByHop, wire.IPv6DestinationOptions, 0, 1, 4, 0, 0, 0, 0, wire.IPv6Routing, 0, 1, 4, 0, 0, 0, 0,
 			wire.IPv6Fragment, 0, 0, 0, 0, 0, 0, 0, wire.IPv6DestinationOptions, 0, 0, 0, 1, 2, 3, 4, 17, 0, 1, 4, 0, 0, 0, 0)},
 		{"IPv6 unicast in a multicast frame", ether(wire.HardwareAddr{0x33, 0x33, 0, 0, 0, 1}, wire.EtherTypeIPv6, udpTo(them6, us6, 1000, 7, "hello"))},
@@ -258,10 +283,18 @@ func TestPointersOfParameterProblems(t *testing.T) {
 		want  string
 	}{
 		{"IPv4 option", toUs(ipv4Options(them4, us4, 99, []byte{1, 1, 7, 9}, nil)), "parameter problem - octet 22"},
+		{"unknown header", toUs(ipv6(them6, us6, 99, make([]byte, 8))), "next header - octet 6"},
 		{"unknown header behind another", toUs(extended(wire.IPv6DestinationOptions, 99, 0, 1, 4, 0, 0, 0, 0)), "next header - octet 40"},
 		{"hop-by-hop options behind another", toUs(extended(wire.IPv6DestinationOptions, 0, 0, 1, 4, 0, 0, 0, 0)), "next header - octet 40"},
 		{"unknown option", toUs(extended(wire.IPv6DestinationOptions, 17, 0, 1, 0, 0xc7, 2, 0, 0)), "option - octet 44"},
 		{"unknown hop-by-hop option", toUs(extended(wire.IPv6HopByHop, 17, 0, 0x87, 4, 0, 0, 0, 0)), "option - octet 42"},
+		{"unknown option of the last kind", toUs(extended(wire.IPv6DestinationOptions, 17, 0, 0xc7, 4, 0, 0, 0, 0)), "option - octet 42"},
+		{"unknown option behind padding", toUs(extended(wire.IPv6DestinationOptions, 17, 1, 0, 0, 0, 1, 2, 0, 0, 0x87, 5, 0, 0, 0, 0, 0)), "option - octet 49"},
+		{"unknown option in the second header", toUs(extended(wire.IPv6HopByHop, wire.IPv6DestinationOptions, 0, 1, 4, 0, 0, 0, 0,
+			17, 0, 0xc7, 4, 0, 0, 0, 0)), "option - octet 50"},
+		{"jumbo payload option", toUs(extended(wire.IPv6HopByHop, 17, 0, 0xc2, 4, 0, 1, 0, 0)), "option - octet 42"},
+		{"routing header behind another", toUs(extended(wire.IPv6HopByHop, wire.IPv6Routing, 0, 1, 4, 0, 0, 0, 0,
+			17, 0, 4, 1, 0, 0, 0, 0)), "erroneous - octet 50"},
 		{"routing header", toUs(extended(wire.IPv6Routing, 17, 0, 0, 1, 0, 0, 0, 0)), "erroneous - octet 42"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -275,6 +308,53 @@ func TestPointersOfParameterProblems(t *testing.T) {
 	}
 }
 
+// TestUnknownOptions: the two highest bits of its type say what becomes of a packet with an option that is not known.
+//
+// https://www.rfc-editor.org/rfc/rfc8200.html#section-4.2
+func TestUnknownOptions(t *testing.T) {
+	const taken, dropped, told = 0, 1, 2
+	for _, tc := range []struct {
+		name         string
+		option       byte
+		host, groups int // what becomes of a packet to one host, and to a group
+	}{
+		{"00: skip", 0x1e, taken, taken},
+		{"01: discard", 0x5e, dropped, dropped},
+		{"10: discard, and tell the sender", 0x9e, told, told},
+		{"11: discard, and tell the sender unless it was multicast", 0xde, told, dropped},
+	} {
+		for _, header := range []struct {
+			name string
+			kind uint8
+		}{{"hop-by-hop", wire.IPv6HopByHop}, {"destination", wire.IPv6DestinationOptions}} {
+			t.Run(header.name+" options, "+tc.name, func(t *testing.T) {
+				for _, to := range []struct {
+					dst  netip.Addr
+					want int
+				}{{us6, tc.host}, {addr("ff02::1"), tc.groups}} {
+					s := newScript(t).knowing()
+					datagram := udpTo(them6, to.dst, 1000, 7, "hello")[wire.IPv6HeaderLen:]
+					b := ipv6(them6, to.dst, header.kind, append([]byte{17, 0, tc.option, 4, 0, 0, 0, 0}, datagram...))
+					if to.dst.IsMulticast() {
+						s.recv(toGroup(b))
+					} else {
+						s.recv(toUs(b))
+					}
+					got := taken
+					if s.link.Counters().Drops[DropExtensionOption] > 0 {
+						got = dropped
+						for _, frame := range s.send() {
+							got = told
+							require.Contains(t, wire.EthernetFrame(frame).String(), "parameter problem, option - octet 42")
+						}
+					}
+					require.Equal(t, to.want, got, "to %v", to.dst)
+				}
+			})
+		}
+	}
+}
+
 func TestPacketsWithoutFrames(t *testing.T) {
 	s := newScript(t, func(c *dev.Capabilities) { c.Medium = dev.IP })
 	e := s.bind("0.0.0.0:7")
@@ -284,7 +364,7 @@ func TestPacketsWithoutFrames(t *testing.T) {
 	s.want("no address resolution on such a medium", "IP 192.168.69.1 > 192.168.69.100: ICMP echo reply, id 1, seq 2, length 8")
 	s.recv(echo6(them6, us6, ""))
 	s.want("nor in IPv6", "IP6 fdaa::1 > fdaa::100: ICMP6, echo reply, id 1, seq 2, length 8")
-	require.Equal(t, []string{"192.168.69.1/24", "fdaa::1/64"}, texts(s.link.Addresses()), "and no link-local address")
+	require.Equal(t, []string{"192.168.69.1/24", "fdaa::1/64"}, texts(prefixes(s.link)), "and no link-local address")
 
 	for _, tc := range []struct {
 		name  string
@@ -304,6 +384,14 @@ func TestPacketsWithoutFrames(t *testing.T) {
 			require.Equal(t, before+1, s.link.Counters().Drops[tc.cause])
 		})
 	}
+}
+
+// prefixes are an interface's addresses.
+func prefixes(l *Interface) (p []netip.Prefix) {
+	for _, a := range l.Addresses() {
+		p = append(p, a.Prefix)
+	}
+	return p
 }
 
 func texts[T interface{ String() string }](values []T) (s []string) {

@@ -13,6 +13,13 @@ import (
 // inputND processes a neighbor discovery message, which is all of p and of the given type, and takes it.
 func (l *Interface) inputND(now int64, p *packet.Packet, kind uint8) {
 	c := &l.stack.icmp.v6
+	// "Nodes MUST silently ignore the following Neighbor Discovery and SEcure Neighbor Discovery messages if the packets
+	// carrying them include an IPv6 Fragmentation Header"
+	// https://www.rfc-editor.org/rfc/rfc6980.html#section-5
+	if l.stack.fragmented {
+		l.drop(DropNDFragment, p)
+		return
+	}
 	// "The IP Hop Limit field has a value of 255, i.e., the packet could not possibly have been forwarded by a router."
 	// https://www.rfc-editor.org/rfc/rfc4861.html#section-7.1.1
 	if p.IP.HopLimit != wire.NDHopLimit {
@@ -20,7 +27,7 @@ func (l *Interface) inputND(now int64, p *packet.Packet, kind uint8) {
 		l.drop(DropNDHopLimit, p)
 		return
 	}
-	if l.medium != dev.Ethernet {
+	if l.medium != dev.Ethernet && kind != wire.ICMPv6RouterAdvertisement {
 		l.drop(DropICMPType, p) // nobody has a hardware address here
 		return
 	}
@@ -33,13 +40,12 @@ func (l *Interface) inputND(now int64, p *packet.Packet, kind uint8) {
 	case wire.ICMPv6NeighborAdvertisement:
 		cause, ok = l.inputAdvertisement(now, p, message)
 	case wire.ICMPv6RouterAdvertisement:
-		// "Routers must use their link-local address as the source for Router Advertisement and Redirect messages"
-		// https://www.rfc-editor.org/rfc/rfc4861.html#section-4.2
-		var r wire.NDRouterAdvertisementRepr
-		ok = p.IP.Src.IsLinkLocalUnicast() && r.Parse(message) == nil
+		cause, ok = l.inputRouterAdvertisement(now, p, message)
 	case wire.ICMPv6Redirect:
 		var r wire.NDRedirectRepr
-		ok = p.IP.Src.IsLinkLocalUnicast() && r.Parse(message) == nil
+		if p.IP.Src.IsLinkLocalUnicast() && r.Parse(message) == nil {
+			cause, ok = DropRedirect, l.inputRedirectv6(now, p, &r)
+		}
 	case wire.ICMPv6RouterSolicitation:
 		// For routers alone.
 		var r wire.NDRouterSolicitationRepr
@@ -72,10 +78,19 @@ func (l *Interface) inputSolicitation(now int64, p *packet.Packet, message wire.
 	if probe && (p.IP.Dst != wire.SolicitedNodeMulticast(r.Target) || !r.SourceLinkAddr.IsZero()) {
 		return DropNDMalformed, false
 	}
-	if !l.has(r.Target) {
+	own := l.find(r.Target)
+	switch {
+	case own == nil && !probe && l.answersFor(r.Target):
+		l.advertiseProxied(now, from, &r)
+		return 0, true
+	case own != nil && own.state == Tentative && probe:
+		l.probed(now, own, r.Nonce)
+		return 0, true
+	case own == nil || !own.state.usable():
 		return DropNDTarget, false
 	}
-	answer := wire.NDNeighborAdvertisementRepr{Solicited: !probe, Override: true, Target: r.Target, TargetLinkAddr: l.hardware}
+	answer := wire.NDNeighborAdvertisementRepr{Solicited: !probe, Override: true, Router: l.forwards, Target: r.Target,
+		TargetLinkAddr: l.hardware}
 	if probe {
 		// "If the source of the solicitation is the unspecified address, the node MUST set the Solicited flag to zero
 		// and multicast the advertisement to the all-nodes address."
@@ -98,17 +113,18 @@ func (l *Interface) inputAdvertisement(now int64, p *packet.Packet, message wire
 	if r.Parse(message) != nil || p.IP.Dst.IsMulticast() && r.Solicited {
 		return DropNDMalformed, false
 	}
-	if l.has(r.Target) {
-		l.stack.icmp.v6.NeighborDuplicates++
-		if l.stack.log.debug {
-			l.stack.log.exceptional(l, "address conflict", r.Target)
+	if own := l.find(r.Target); own != nil && own.state != Duplicate {
+		if r.TargetLinkAddr != l.hardware { // not one's own that has come back
+			l.stack.icmp.v6.NeighborDuplicates++
+			l.conflict(now, own)
 		}
 		return DropNDTarget, false
 	}
-	if l.neighbours.Lookup(r.Target) == nil {
+	e := l.neighbours.Lookup(r.Target)
+	if e == nil {
 		return DropNDTarget, false
 	}
-	l.neighbours.Advertised(now, r.Target, r.TargetLinkAddr, r.Solicited, r.Override, r.Router)
+	l.learnAdvertised(now, e, &r)
 	return 0, true
 }
 
@@ -119,7 +135,7 @@ func (l *Interface) inputAdvertisement(now int64, p *packet.Packet, message wire
 // https://www.rfc-editor.org/rfc/rfc4861.html#section-7.2.6
 func (l *Interface) advertise(now int64, addr netip.Addr) {
 	l.sendND(now, addr, allNodesv6, wire.HardwareAddr{},
-		&wire.NDNeighborAdvertisementRepr{Override: true, Target: addr, TargetLinkAddr: l.hardware})
+		&wire.NDNeighborAdvertisementRepr{Override: true, Router: l.forwards, Target: addr, TargetLinkAddr: l.hardware})
 }
 
 // solicit asks for the neighbour's hardware address: the group that it must be in, or if to is not zero, the

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math"
 	"time"
@@ -40,19 +41,24 @@ func (s *Stack) Output(now time.Time, link *Interface, pkts []*packet.Packet) in
 const anyTurns = math.MaxInt
 
 // Pending reports whether the interface has packets to send, or endpoints that stand in line to send some.
-func (l *Interface) Pending() bool { return l.control.Len() > 0 || l.line.first != nil }
+func (l *Interface) Pending() bool {
+	return l.control.Len() > 0 || l.line.first != nil || l.transit.Len() > 0
+}
 
 // pull returns the next packet to leave by the interface, nil if there is none or the turns are used up: senders
 // whose packets go elsewhere, as into a neighbour's queue, take one each.
 func (l *Interface) pull(now int64, turns *int) *packet.Packet {
 	for {
 		// What has waited for a neighbour leaves whole, lest what its senders have still to send overtakes it.
-		if l.control.Len() > 0 && (l.line.first == nil || l.burst < controlBurst || l.flushed > 0) {
+		if l.control.Len() > 0 && (l.line.first == nil && l.transit.Len() == 0 || l.burst < controlBurst || l.flushed > 0) {
 			l.burst++
 			l.flushed = max(l.flushed-1, 0)
 			return l.leaves(l.control.Pop())
 		}
 		l.burst = 0
+		if p := l.nextTransit(); p != nil {
+			return l.leaves(p)
+		}
 		if l.line.first == nil || *turns == 0 {
 			return nil
 		}
@@ -62,15 +68,21 @@ func (l *Interface) pull(now int64, turns *int) *packet.Packet {
 		if p == nil {
 			continue
 		}
+		way := l.stack.way(by, p)
+		_, fragment := sender.(*fragmenting)
+		switch {
+		case way == nil:
+			l.drop(DropNoRoute, p)
+			p = nil
+		case fragment:
+			p = way.transmit(now, p)
+		default:
+			p = way.emit(now, p, sender)
+		}
 		if more {
 			l.line.push(sender)
 		}
-		way := l.stack.way(by, p)
-		if way == nil {
-			l.drop(DropNoRoute, p)
-			continue
-		}
-		if p = way.emit(now, p); p == nil {
+		if p == nil {
 			continue
 		}
 		if way.link == l {
@@ -84,7 +96,7 @@ func (l *Interface) pull(now int64, turns *int) *packet.Packet {
 // if there is none any more.
 func (s *Stack) way(by ip.Path, p *packet.Packet) *path {
 	way := by.(*path)
-	if way.generation == s.generation {
+	if way.generation == s.generation || p.IP.Whole && !p.IP.Dst.IsValid() { // a frame has no other way
 		return way
 	}
 	if p.IP.Foreign {
@@ -139,7 +151,7 @@ func (s *Stack) Send(now int64, by ip.Path, p *packet.Packet) {
 		by.(*path).link.drop(DropNoRoute, p)
 		return
 	}
-	if p = way.emit(now, p); p != nil {
+	if p = way.emit(now, p, nil); p != nil {
 		way.link.enqueue(p)
 	}
 }
@@ -154,47 +166,72 @@ func (l *Interface) enqueue(p *packet.Packet) {
 }
 
 // emit makes p, which begins with its transport header, ready for the device: it prepends the IP header and the
-// link's. It returns nil if p has gone elsewhere: into the queue of a neighbour not yet known, or nowhere at all.
-func (by *path) emit(now int64, p *packet.Packet) *packet.Packet {
+// link's. It returns nil if p has gone elsewhere: into the queue of a neighbour not yet known, into pieces that leave one
+// by one, or nowhere at all. sender is who has sent it from its place in the line; nil: somebody who has none.
+func (by *path) emit(now int64, p *packet.Packet, sender ip.Sender) *packet.Packet {
+	if p.IP.Whole {
+		return by.emitWhole(now, p)
+	}
 	l, v6 := by.link, p.IP.Dst.Is6()
 	c := l.counters.ip(v6)
 	c.OutRequests++
+	if p.IP.Loop {
+		by.loop(p)
+	}
 	headerLen := wire.IPv4HeaderLen
 	if v6 {
 		headerLen = wire.IPv6HeaderLen
 	}
 	switch {
 	case p.SegmentSize != 0:
-		if !l.segments(v6) || headerLen+p.Len() > maxMTU {
+		if !l.segments(v6) || headerLen+p.Len() > maxMTU || headerLen+segmentLen(p) > l.mtuOf(v6) {
 			by.segment(now, p)
 			return nil
 		}
-	case headerLen+p.Len() > l.mtu:
-		by.refuse(p)
+	case headerLen+p.Len() > by.most(p):
+		by.fragment(now, p, sender)
 		return nil
 	}
 	if p.Checksum == packet.ChecksumPartial && !l.fills(p.IP.Protocol) {
 		completeChecksum(p)
 	}
-	if v6 {
-		prependIPv6(p)
-	} else {
-		prependIPv4(p, !l.fillsIPv4)
+	by.prependIP(p, v6)
+	return by.frame(now, p)
+}
+
+// transmit makes p, which begins with its IP header, ready for the device, as emit does. It may be too large: a fragment, after the
+// routes have changed, or a packet that somebody has made as a whole.
+func (by *path) transmit(now int64, p *packet.Packet) *packet.Packet {
+	if p.Len() > by.link.mtuOf(p.IP.Dst.Is6()) {
+		by.link.drop(DropTooBig, p)
+		return nil
 	}
+	return by.frame(now, p)
+}
+
+// frame gives p, which begins with its IP header, the link's.
+func (by *path) frame(now int64, p *packet.Packet) *packet.Packet {
+	l := by.link
 	if l.medium == dev.Ethernet {
-		hw := by.group
-		if by.neighbour != nil {
-			if by.neighbour.Dead {
-				by.neighbour = l.neighbours.Entry(by.nextHop)
-			}
-			var ok bool
-			if hw, ok = by.neighbour.Output(now, p); !ok {
-				return nil
-			}
+		hw, ok := by.resolve(now, p)
+		if !ok {
+			return nil
 		}
-		l.prependEthernet(p, hw, v6)
+		l.prependEthernet(p, hw, p.IP.Dst.Is6())
 	}
 	return p
+}
+
+// resolve returns the hardware address that p, which begins with its IP header, goes to; on a medium without, zero. If that is not
+// known yet it reports false: p waits for it.
+func (by *path) resolve(now int64, p *packet.Packet) (hw wire.HardwareAddr, ok bool) {
+	if by.neighbour == nil {
+		return by.group, true
+	}
+	if by.neighbour.Dead {
+		by.neighbour = by.link.neighbours.Entry(by.nextHop)
+	}
+	return by.neighbour.Output(now, p)
 }
 
 // leaves counts a packet that goes to the device now, and returns it.
@@ -223,18 +260,37 @@ func (l *Interface) leaves(p *packet.Packet) *packet.Packet {
 	return p
 }
 
-// prependIPv4 prepends the header that p.IP describes. The identification stays zero, and the packet may not be
-// fragmented:
-//
-// "Sources emitting atomic datagrams MAY set the IPv4 ID field to any value."
-// https://www.rfc-editor.org/rfc/rfc6864.html#section-4.1
-func prependIPv4(p *packet.Packet, checksum bool) {
+// prependIP prepends the header that p.IP describes.
+func (by *path) prependIP(p *packet.Packet, v6 bool) {
+	l := by.link
+	if v6 {
+		prependIPv6(p, l.params.HopLimit, &l.stack.flowLabels)
+		return
+	}
+	// "Sources emitting atomic datagrams MAY set the IPv4 ID field to any value."
+	// https://www.rfc-editor.org/rfc/rfc6864.html#section-4.1
+	fragment := uint32(dontFragmentv4)
+	switch p.IP.Fragmentation {
+	case packet.FragmentAtSource:
+		if by.cutByRouters() {
+			fragment = by.stack.identification(&p.IP) << 16
+		}
+	case packet.FragmentAnywhere:
+		fragment = by.stack.identification(&p.IP) << 16
+	}
+	prependIPv4(p, fragment, !l.fillsIPv4)
+}
+
+const dontFragmentv4 = 0x4000
+
+// prependIPv4 prepends the header that p.IP describes. fragment is its second word: identification, flags and offset.
+func prependIPv4(p *packet.Packet, fragment uint32, checksum bool) {
 	b := p.Prepend(wire.IPv4HeaderLen)
 	src, dst := p.IP.Src.As4(), p.IP.Dst.As4()
 	b[0], b[1] = 4<<4|wire.IPv4HeaderLen/4, p.IP.TrafficClass
 	binary.BigEndian.PutUint16(b[2:], uint16(p.Len()))
-	binary.BigEndian.PutUint32(b[4:], 0x4000) // don't fragment
-	b[8], b[9] = hopLimit(p), p.IP.Protocol
+	binary.BigEndian.PutUint32(b[4:], fragment)
+	b[8], b[9] = hopLimit(p, 0), p.IP.Protocol
 	binary.BigEndian.PutUint16(b[10:], 0)
 	copy(b[12:16], src[:])
 	copy(b[16:20], dst[:])
@@ -243,23 +299,21 @@ func prependIPv4(p *packet.Packet, checksum bool) {
 	}
 }
 
-// prependIPv6 prepends the header that p.IP describes.
-func prependIPv6(p *packet.Packet) {
+// prependIPv6 prepends the header that p.IP describes. standard is the hop limit if its sender has not chosen one; 0: the default.
+func prependIPv6(p *packet.Packet, standard uint8, labels *flowLabels) {
 	payloadLen := p.Len()
-	b := p.Prepend(wire.IPv6HeaderLen)
 	src, dst := p.IP.Src.As16(), p.IP.Dst.As16()
-	binary.BigEndian.PutUint32(b, 6<<28|uint32(p.IP.TrafficClass)<<20)
+	label := labels.label(p, &src, &dst)
+	b := p.Prepend(wire.IPv6HeaderLen)
+	binary.BigEndian.PutUint32(b, 6<<28|uint32(p.IP.TrafficClass)<<20|label)
 	binary.BigEndian.PutUint16(b[4:], uint16(payloadLen))
-	b[6], b[7] = p.IP.Protocol, hopLimit(p)
+	b[6], b[7] = p.IP.Protocol, hopLimit(p, standard)
 	copy(b[8:24], src[:])
 	copy(b[24:40], dst[:])
 }
 
-func hopLimit(p *packet.Packet) uint8 {
-	if p.IP.HopLimit == 0 {
-		return defaultHopLimit
-	}
-	return p.IP.HopLimit
+func hopLimit(p *packet.Packet, standard uint8) uint8 {
+	return cmp.Or(p.IP.HopLimit, standard, defaultHopLimit)
 }
 
 func (l *Interface) prependEthernet(p *packet.Packet, dst wire.HardwareAddr, v6 bool) {
@@ -273,19 +327,23 @@ func (l *Interface) prependEthernet(p *packet.Packet, dst wire.HardwareAddr, v6 
 	}
 }
 
+// addFrom adds the octets of p from offset on to sum.
+func addFrom(sum *wire.Sum, p *packet.Packet, offset int) {
+	for _, piece := range p.Pieces() {
+		n := min(offset, len(piece))
+		sum.Add(piece[n:])
+		offset -= n
+	}
+}
+
 // completeChecksum fills in a partial checksum, as the device would have done that the packet was made for.
 func completeChecksum(p *packet.Packet) {
 	offset, field := p.PartialChecksum()
 	header := p.Header(offset + field + 2)[offset:]
 	var sum wire.Sum
-	skip := offset
-	for _, piece := range p.Pieces() {
-		n := min(skip, len(piece))
-		sum.Add(piece[n:])
-		skip -= n
-	}
+	addFrom(&sum, p, offset)
 	checksum := sum.Checksum()
-	if checksum == 0 && p.IP.Protocol == ip.ProtocolUDP {
+	if checksum == 0 && field == wire.UDPChecksumField {
 		checksum = 0xffff // in UDP zero stands for no checksum
 	}
 	binary.BigEndian.PutUint16(header[field:], checksum)

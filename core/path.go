@@ -12,12 +12,14 @@ import (
 	"github.com/smolnet/smolnet/dev"
 )
 
-// path is the way to a next hop: all destinations behind one router share one. It implements ip.Path.
+// path is the way to a next hop: all destinations behind one router share one, but for those of whose MTU something is
+// known. It implements ip.Path.
 type path struct {
 	stack      *Stack
 	link       *Interface
 	nextHop    netip.Addr
-	generation uint64 // of the routes and addresses that the path was found by
+	generation uint64   // of the routes and addresses that the path was found by
+	known      *pathMTU // of the one destination that the path leads to; nil: nothing, and there may be many
 
 	// On Ethernet a packet goes to the neighbour, or if there is none to the group's hardware address.
 	neighbour *neighbour.Entry
@@ -46,8 +48,8 @@ const unroutable = ^uint64(0)
 // Link is the index of the interface that packets leave by.
 func (p *path) Link() int32 { return p.link.index }
 
-// MTU is that interface's.
-func (p *path) MTU() int { return p.link.mtu }
+// MTU is that interface's, for the next hop's version of IP.
+func (p *path) MTU() int { return p.link.mtuOf(p.nextHop.Is6()) }
 
 // SegmentsTCP reports whether the device takes super-segments of the next hop's version of IP.
 func (p *path) SegmentsTCP() bool { return p.link.segments(p.nextHop.Is6()) }
@@ -70,8 +72,13 @@ func (p *path) Confirm(now int64) {
 func (s *Stack) Timers() *timer.Heap { return &s.timers }
 
 // Local reports whether addr is one of the stack's own addresses, on the interface of the given index or, for 0, on
-// any. All of 127.0.0.0/8 is the loopback's own. It is a method of ip.Network, for the transports.
+// any, or one that it answers for: see InterfaceConfig.AnyIP. All of 127.0.0.0/8 is the loopback's own. It is a method of ip.Network, for the transports.
 func (s *Stack) Local(link int32, addr netip.Addr) bool {
+	return s.owns(link, addr) || s.answersFor(link, addr)
+}
+
+// owns is Local without the addresses that an interface merely answers for: packets to those, from the stack itself, leave it.
+func (s *Stack) owns(link int32, addr netip.Addr) bool {
 	if link == 0 {
 		return s.local.contains(addr) || loopbackv4(addr)
 	}
@@ -205,7 +212,7 @@ func (s *Stack) findPath(link int32, dst netip.Addr) *path {
 	if l == nil {
 		return nil
 	}
-	return s.pathVia(l, nextHop, group)
+	return s.knowing(s.pathVia(l, nextHop, group), link, dst)
 }
 
 // nextHop returns the interface by which dst is reached, nil if it is not, and the next hop, and whether that is a group's
@@ -244,9 +251,9 @@ func (s *Stack) nextHop(link int32, dst netip.Addr) (l *Interface, nextHop netip
 // reachesItself reports whether packets to dst never leave the stack.
 func (s *Stack) reachesItself(link int32, dst netip.Addr) bool {
 	if dst.Is6() && dst.IsLinkLocalUnicast() {
-		return s.Local(link, dst)
+		return s.owns(link, dst)
 	}
-	return s.Local(0, dst)
+	return s.owns(0, dst)
 }
 
 // groupInterface chooses the interface for a group or broadcast that nobody has named one for: where a route leads,

@@ -145,6 +145,12 @@ func udpPacket(src, dst netip.Addr, payload string) *packet.Packet {
 	return p
 }
 
+// uncut is p, which nobody may cut.
+func uncut(p *packet.Packet) *packet.Packet {
+	p.IP.Fragmentation = packet.DontFragment
+	return p
+}
+
 // secondLink adds another interface, in 10.0.0.0/8.
 func (s *script) secondLink(caps dev.Capabilities) *script {
 	s.t.Helper()
@@ -329,7 +335,7 @@ func TestTooLargePacketFails(t *testing.T) {
 	require.Equal(t, 1280, by.MTU())
 	s.stack.Send(0, by, udpPacket(us4, them4, string(make([]byte, 1252))))
 	require.Len(t, s.send(), 1, "just fits")
-	s.stack.Send(0, by, udpPacket(us4, them4, string(make([]byte, 1253))))
+	s.stack.Send(0, by, uncut(udpPacket(us4, them4, string(make([]byte, 1253)))))
 	require.NoError(t, e.Err(), "not while it is being handed down")
 	at, ok := s.stack.PollAt()
 	require.True(t, ok)
@@ -338,7 +344,7 @@ func TestTooLargePacketFails(t *testing.T) {
 	require.ErrorIs(t, e.Err(), ip.ErrMessageTooLong)
 	require.EqualValues(t, 1, s.link.Counters().Drops[DropTooBig])
 	for range 100 {
-		s.stack.Send(0, by, udpPacket(us4, them4, string(make([]byte, 1253))))
+		s.stack.Send(0, by, uncut(udpPacket(us4, them4, string(make([]byte, 1253)))))
 	}
 	s.after(0)
 	require.EqualValues(t, 101, s.link.Counters().Drops[DropTooBig], "those beyond Limits.Failures are forgotten")

@@ -33,7 +33,7 @@ func newPair(t *testing.T, config pipe.Config) *pair {
 		host := []string{"1", "100"}[i]
 		stack, err := New(epoch, Config{Rand: rand.NewChaCha8([32]byte{byte(i)})})
 		require.NoError(t, err)
-		_, err = stack.AddInterface(epoch, InterfaceConfig{Device: device, Addresses: []netip.Prefix{
+		_, err = stack.AddInterface(epoch, InterfaceConfig{Device: device, DuplicateDetection: DetectNone, Addresses: []netip.Prefix{
 			prefix("192.168.69." + host + "/24"), prefix("fdaa::" + host + "/64")}})
 		require.NoError(t, err)
 		s.stacks[i] = stack

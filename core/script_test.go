@@ -60,8 +60,9 @@ func newScript(t *testing.T, options ...any) *script {
 	config := Config{Rand: seeded()}
 	caps := dev.Capabilities{Medium: dev.Ethernet, MTU: 1500}
 	ifc := InterfaceConfig{
-		Name: "eth0", HardwareAddr: ourHardware,
-		Addresses: []netip.Prefix{prefix("192.168.69.1/24"), prefix("fdaa::1/64")},
+		Name: "eth0", HardwareAddr: ourHardware, NoGroupReports: true,
+		Addresses:          []netip.Prefix{prefix("192.168.69.1/24"), prefix("fdaa::1/64")},
+		DuplicateDetection: DetectNone, // which has scripts of its own
 	}
 	for _, option := range options {
 		switch option := option.(type) {
@@ -179,8 +180,17 @@ func (s *script) verify(b []byte) {
 		require.NoError(s.t, err)
 		src, dst, protocol, payload = p.Src(), p.Dst(), p.NextHeader(), p.Payload()
 	}
+	if protocol == wire.IPv6HopByHop {
+		options := (int(payload[1]) + 1) * 8
+		protocol, payload = payload[0], payload[options:]
+	}
+	switch protocol {
+	case ip.ProtocolTCP, ip.ProtocolUDP, ip.ProtocolICMPv4, ip.ProtocolICMPv6, ip.ProtocolIGMP:
+	default:
+		return
+	}
 	var sum wire.Sum
-	if protocol != ip.ProtocolICMPv4 {
+	if protocol != ip.ProtocolICMPv4 && protocol != ip.ProtocolIGMP {
 		sum.AddPseudoHeader(src, dst, protocol, len(payload))
 	}
 	sum.Add(payload)

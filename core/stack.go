@@ -7,8 +7,11 @@ import (
 	"math"
 	"time"
 
+	"github.com/smolnet/smolnet/core/multicast"
 	"github.com/smolnet/smolnet/core/neighbour"
 	"github.com/smolnet/smolnet/core/packet"
+	"github.com/smolnet/smolnet/core/raw"
+	"github.com/smolnet/smolnet/core/reassembly"
 	"github.com/smolnet/smolnet/core/route"
 	"github.com/smolnet/smolnet/core/tcp"
 	"github.com/smolnet/smolnet/core/timer"
@@ -29,6 +32,7 @@ type Stack struct {
 	timers timer.Heap
 	tcp    *tcp.Host
 	udp    *udp.Host
+	raw    *raw.Host
 	icmp   icmp
 
 	interfaces   []*Interface // by index, the loopback first
@@ -41,9 +45,17 @@ type Stack struct {
 	paths        map[pathKey]*path
 	destinations []destination
 	failures     failures
+	redirects    redirects
+
+	pathMTUs        pathMTUs
+	identifications *identifications // nil until the first is needed
+	flowLabels      flowLabels
+	fragments       *reassembly.Table
 
 	// networkLen is how many octets of network headers lie before the first octet of the packet being processed.
 	networkLen int
+	// fragmented says that the IPv6 packet being processed has, or had, a fragment header.
+	fragmented bool
 
 	rest  InterfaceCounters // of interfaces removed since
 	batch []*packet.Packet  // what Poll works on
@@ -71,17 +83,30 @@ func New(now time.Time, config Config) (*Stack, error) {
 	if _, err := neighbour.New(s.neighbourConfig(&Interface{})); err != nil {
 		return nil, fmt.Errorf("core: %w: Config.Neighbours: %w", ErrConfig, err)
 	}
+	if _, err := multicast.New(s.multicastConfig(&Interface{})); err != nil {
+		return nil, fmt.Errorf("core: %w: Config.Multicast: %w", ErrConfig, err)
+	}
+	if s.fragments, err = reassembly.New(s.reassemblyConfig()); err != nil {
+		return nil, fmt.Errorf("core: %w: Config.Reassembly: %w", ErrConfig, err)
+	}
 	s.listen(&config.TCP, &config.UDP)
 	config.TCP.Network, config.TCP.Epoch, config.TCP.Rand, config.TCP.Limits = s, now, config.Rand, config.Limits.TCP
 	if s.tcp, err = tcp.NewHost(config.TCP); err != nil {
 		return nil, fmt.Errorf("core: %w: Config.TCP: %w", ErrConfig, err)
 	}
 	config.UDP.Network, config.UDP.Epoch, config.UDP.Rand, config.UDP.Limits = s, now, config.Rand, config.Limits.UDP
-	config.UDP.PortUnreachable, config.UDP.Rejected = s.portUnreachable, s.reject
+	config.UDP.PortUnreachable, config.UDP.Rejected, config.UDP.Groups = s.portUnreachable, s.reject, s
 	if s.udp, err = udp.NewHost(config.UDP); err != nil {
 		return nil, fmt.Errorf("core: %w: Config.UDP: %w", ErrConfig, err)
 	}
+	if s.flowLabels, err = newFlowLabels(&config); err != nil {
+		return nil, fmt.Errorf("core: reading random octets: %w", err)
+	}
+	if s.raw, err = raw.NewHost(raw.Config{Network: s, Links: s, Epoch: now, Rand: config.Rand, Limits: config.Limits.Raw}); err != nil {
+		return nil, fmt.Errorf("core: %w: Config.Limits.Raw: %w", ErrConfig, err)
+	}
 	s.failures.stack = s
+	s.redirects.stack = s
 	s.log.refresh()
 	s.addLoopback()
 	return s, nil
@@ -156,6 +181,8 @@ func (s *Stack) Close(now time.Time) {
 	s.closed = true
 	s.tcp.Close(now)
 	s.udp.Close()
+	s.fragments.Close(s.now)
+	s.raw.Close()
 	for len(s.interfaces) > 0 {
 		s.remove(s.interfaces[len(s.interfaces)-1])
 	}

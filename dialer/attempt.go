@@ -15,6 +15,7 @@ import (
 type attempt struct {
 	*Dialer
 	network inet.Network
+	name    string   // of the network, as it was given
 	local   net.Addr // may be nil
 	options Options
 }
@@ -135,11 +136,13 @@ func (a *attempt) single(ctx context.Context, addr netip.AddrPort, remaining int
 		return nil, err
 	}
 	local, _ := a.network.AddrPort(a.local)
-	connect := a.Stack.ConnectTCP
-	if a.network.Protocol() == "udp" {
-		connect = a.Stack.ConnectUDP
+	switch a.network.Protocol() {
+	case "tcp":
+		return a.Stack.ConnectTCP(ctx, a.name, local, addr, options)
+	case "udp":
+		return a.Stack.ConnectUDP(ctx, a.name, local, addr, options)
 	}
-	return connect(ctx, a.network.String(), local, addr, options)
+	return a.Stack.ConnectIP(ctx, a.name, local.Addr(), addr.Addr(), options)
 }
 
 // controlled returns the options, as Control wants them.
@@ -162,5 +165,5 @@ func partialDeadline(now, deadline time.Time, remaining int) time.Time {
 }
 
 func (a *attempt) failure(addr netip.AddrPort, err error) error {
-	return neterr.Op("dial", "connect", a.network.String(), a.local, a.network.Addr(addr), err)
+	return neterr.Op("dial", "connect", a.name, a.local, a.network.Addr(addr), err)
 }

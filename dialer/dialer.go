@@ -9,7 +9,7 @@
 // the fields ReadBuffer, WriteBuffer and TCP for the commonest of that, and DialFastOpen. Who needs none of all this calls the
 // methods of smolnet.Stack of these names, which are a Dialer's with nothing but Stack set.
 //
-// Not there are DialIP and DialUnix. What demands a *net.Dialer, such as tls.Dialer, cannot have one of these.
+// Not there is DialUnix. What demands a *net.Dialer, such as tls.Dialer, cannot have one of these.
 package dialer
 
 import (
@@ -30,8 +30,8 @@ import (
 // Its errors are bare, without operation and addresses: the Dialer puts them into *net.OpError.
 type Stack interface {
 	// Resolve returns the addresses that address stands for on the network, in the order in which to try them, at least
-	// one. The network is one of "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6"; address is "host:port". An empty host
-	// yields an invalid netip.Addr. An IPv6 address may have a zone.
+	// one. The network is one of "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", and address is "host:port"; or it is
+	// "ip", "ip4" or "ip6" with a protocol, as "ip4:icmp", and address is the host. An empty host yields an invalid netip.Addr. An IPv6 address may have a zone.
 	Resolve(ctx context.Context, network, address string) ([]netip.AddrPort, error)
 
 	// ConnectTCP opens a connection to remote and returns when it is established, has failed, or ctx is done. An
@@ -42,6 +42,10 @@ type Stack interface {
 	// ConnectUDP makes a socket that exchanges datagrams with remote alone. The addresses are as for ConnectTCP. The
 	// connection also implements net.PacketConn.
 	ConnectUDP(ctx context.Context, network string, local, remote netip.AddrPort, options Options) (net.Conn, error)
+
+	// ConnectIP makes a socket that exchanges IP packets of the network's protocol with remote alone. The addresses are as for
+	// ConnectTCP. The connection also implements net.PacketConn.
+	ConnectIP(ctx context.Context, network string, local, remote netip.Addr, options Options) (net.Conn, error)
 }
 
 // Resolver turns names into numbers. *smolnet.Resolver is one, and so is *net.Resolver.
@@ -67,7 +71,7 @@ type Options struct {
 	// where they are set, instead of those above.
 	TCP tcp.Options
 
-	// UDP is what datagrams bear in their IP headers; zero fields are the defaults. UDP only.
+	// UDP is what datagrams, and IP packets, bear in their IP headers; zero fields are the defaults. UDP and IP only.
 	UDP udp.Options
 
 	// Data is what to send first. With TCP.FastOpen it may travel in the SYN. It is not kept. TCP only.
@@ -91,7 +95,7 @@ type Dialer struct {
 	// Deadline is when dials fail at the latest. If Timeout is set too, they may fail earlier. Zero means no deadline.
 	Deadline time.Time
 
-	// LocalAddr is the address to dial from, a *net.TCPAddr or *net.UDPAddr as the network demands. If nil, the stack
+	// LocalAddr is the address to dial from, a *net.TCPAddr, *net.UDPAddr or *net.IPAddr as the network demands. If nil, the stack
 	// chooses.
 	LocalAddr net.Addr
 
@@ -149,7 +153,7 @@ func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 }
 
 // DialContext connects to the address on the network: see net.Dial for their forms; "tcp", "tcp4", "tcp6", "udp",
-// "udp4" and "udp6" are known. Once it has returned a connection, ctx no longer affects it.
+// "udp4", "udp6", and "ip", "ip4" and "ip6" with a protocol are known. Once it has returned a connection, ctx no longer affects it.
 //
 // An error is a *net.OpError, as package net's is: over *os.SyscallError with an error number if the network failed;
 // Is context.DeadlineExceeded and a timeout if time ran out; Is context.Canceled if ctx was cancelled;
@@ -169,6 +173,13 @@ func (d *Dialer) DialTCP(ctx context.Context, network string, laddr, raddr netip
 // "udp6". Of the Dialer's fields LocalAddr does not matter. The socket of a smolnet stack is a *smolnet.UDPConn.
 func (d *Dialer) DialUDP(ctx context.Context, network string, laddr, raddr netip.AddrPort) (net.Conn, error) {
 	return d.dialTo(ctx, "udp", network, laddr, raddr)
+}
+
+// DialIP makes a socket that exchanges IP packets with raddr alone, at laddr unless that is zero. The network is "ip", "ip4" or
+// "ip6" with a protocol behind a colon, as a number or by name. Of the Dialer's fields LocalAddr does not matter. The socket of a
+// smolnet stack is a *smolnet.IPConn.
+func (d *Dialer) DialIP(ctx context.Context, network string, laddr, raddr netip.Addr) (net.Conn, error) {
+	return d.dialTo(ctx, "ip", network, netip.AddrPortFrom(laddr, 0), netip.AddrPortFrom(raddr, 0))
 }
 
 // DialFastOpen is DialContext for TCP with what to send first, which goes along with the SYN and so may save a round trip
@@ -200,7 +211,7 @@ func (d *Dialer) dial(ctx context.Context, network, address string, options Opti
 	if err != nil {
 		return nil, neterr.Op("dial", "", network, nil, nil, err)
 	}
-	a := attempt{Dialer: d, network: n, local: d.LocalAddr, options: options}
+	a := attempt{Dialer: d, network: n, name: network, local: d.LocalAddr, options: options}
 	if d.FallbackDelay >= 0 && n.String() == "tcp" {
 		if primaries, fallbacks := partition(addrs); len(fallbacks) > 0 {
 			return a.race(ctx, primaries, fallbacks)
@@ -218,10 +229,10 @@ func (d *Dialer) dialTo(ctx context.Context, protocol, network string, laddr, ra
 		err = errNoStack
 	}
 	if err != nil {
-		n, _ = inet.ParseNetwork(protocol)
+		n = inet.ProtocolNetwork(protocol)
 		return nil, neterr.Op("dial", "", network, n.Addr(laddr), n.Addr(raddr), err)
 	}
-	a := attempt{Dialer: d, network: n, local: n.Addr(laddr), options: d.options()}
+	a := attempt{Dialer: d, network: n, name: network, local: n.Addr(laddr), options: d.options()}
 	return a.serial(ctx, []netip.AddrPort{raddr})
 }
 

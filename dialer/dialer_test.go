@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -42,6 +43,10 @@ func (s *stack) ConnectTCP(ctx context.Context, network string, local, remote ne
 
 func (s *stack) ConnectUDP(ctx context.Context, network string, local, remote netip.AddrPort, o Options) (net.Conn, error) {
 	return s.ConnectTCP(ctx, network, local, remote, o)
+}
+
+func (s *stack) ConnectIP(ctx context.Context, network string, local, remote netip.Addr, o Options) (net.Conn, error) {
+	return s.ConnectTCP(ctx, network, netip.AddrPortFrom(local, 0), netip.AddrPortFrom(remote, 0), o)
 }
 
 func addrPorts(texts ...string) (addrs []netip.AddrPort) {
@@ -134,13 +139,22 @@ func TestLocalAddrOfAnotherFamily(t *testing.T) {
 	require.Empty(t, s.tried)
 }
 
+// port is what is left of the port 80 on the network.
+func port(network string) string {
+	if strings.HasPrefix(network, "ip") {
+		return "0"
+	}
+	return "80"
+}
+
 func TestNetworks(t *testing.T) {
-	for _, network := range []string{"tcp", "tcp4", "tcp6", "udp", "udp4", "udp6"} {
+	for _, network := range []string{"tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "ip:1", "ip4:ICMP", "ip6:ipv6-icmp"} {
 		s := &stack{addrs: addrPorts("192.0.2.1:80"), connect: refuse}
 		_, err := (&Dialer{Stack: s}).Dial(network, "192.0.2.1:80")
 		require.ErrorIs(t, err, syscall.ECONNREFUSED, network)
+		require.Equal(t, []string{network + " 192.0.2.1:" + port(network)}, s.tried, "with its protocol")
 	}
-	for _, network := range []string{"", "foo", "tcp5", "ip4:icmp", "unix"} {
+	for _, network := range []string{"", "foo", "tcp5", "ip4", "ip5:icmp", "udp:1", "unix"} {
 		_, err := (&Dialer{Stack: &stack{}}).Dial(network, "192.0.2.1:80")
 		var unknown net.UnknownNetworkError
 		require.ErrorAs(t, err, &unknown)

@@ -27,8 +27,8 @@ import (
 // Its errors are bare, without operation and addresses: the ListenConfig puts them into *net.OpError.
 type Stack interface {
 	// Resolve returns the addresses that address stands for on the network, at least one. The network is one of "tcp",
-	// "tcp4", "tcp6", "udp", "udp4", "udp6"; address is "host:port", or empty. An empty host yields an invalid
-	// netip.Addr. An IPv6 address may have a zone.
+	// "tcp4", "tcp6", "udp", "udp4", "udp6", and address is "host:port", or empty; or it is "ip", "ip4" or "ip6" with a
+	// protocol, as "ip4:icmp", and address is the host. An empty host yields an invalid netip.Addr. An IPv6 address may have a zone.
 	Resolve(ctx context.Context, network, address string) ([]netip.AddrPort, error)
 
 	// ListenOnTCP begins to listen. An invalid or unspecified address is every address of the stack: of both
@@ -37,6 +37,9 @@ type Stack interface {
 
 	// ListenOnUDP makes a socket for datagrams from anybody. The address is as for ListenOnTCP.
 	ListenOnUDP(network string, local netip.AddrPort, options Options) (net.PacketConn, error)
+
+	// ListenOnIP makes a socket for IP packets of the network's protocol from anybody. The address is as for ListenOnTCP.
+	ListenOnIP(network string, local netip.Addr, options Options) (net.PacketConn, error)
 }
 
 // Options is what a ListenConfig asks of what a stack makes.
@@ -58,7 +61,7 @@ type Options struct {
 	// hold where they are set, instead of those above.
 	TCP tcp.Options
 
-	// UDP is what datagrams bear in their IP headers; zero fields are the defaults. UDP only.
+	// UDP is what datagrams, and IP packets, bear in their IP headers; zero fields are the defaults. UDP and IP only.
 	UDP udp.Options
 }
 
@@ -134,21 +137,26 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (ne
 	return l, nil
 }
 
-// ListenPacket announces on the local address: see net.ListenPacket. The networks are "udp", "udp4" and "udp6". ctx
-// and errors are as for Listen.
+// ListenPacket announces on the local address: see net.ListenPacket. The networks are "udp", "udp4" and "udp6", and
+// "ip", "ip4" and "ip6" with a protocol, as "ip4:icmp". ctx and errors are as for Listen.
 func (lc *ListenConfig) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
 	n, local, err := lc.resolve(ctx, network, address)
 	if err != nil {
 		return nil, neterr.Op("listen", "", network, nil, nil, err)
 	}
-	if n.Protocol() != "udp" {
+	if n.Protocol() == "tcp" {
 		return nil, neterr.Op("listen", "", network, nil, n.Addr(local), unexpected(address))
 	}
 	options, err := lc.options(n, local)
 	if err != nil {
 		return nil, neterr.Op("listen", "", network, nil, n.Addr(local), err)
 	}
-	c, err := lc.Stack.ListenOnUDP(network, local, options)
+	var c net.PacketConn
+	if n.Protocol() == "udp" {
+		c, err = lc.Stack.ListenOnUDP(network, local, options)
+	} else {
+		c, err = lc.Stack.ListenOnIP(network, local.Addr(), options)
+	}
 	if err != nil {
 		return nil, neterr.Op("listen", "bind", network, nil, n.Addr(local), err)
 	}

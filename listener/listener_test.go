@@ -47,6 +47,10 @@ func (s *stack) ListenOnUDP(network string, local netip.AddrPort, o Options) (ne
 	return s.conn, s.err
 }
 
+func (s *stack) ListenOnIP(network string, local netip.Addr, o Options) (net.PacketConn, error) {
+	return s.ListenOnUDP(network, netip.AddrPortFrom(local, 0), o)
+}
+
 func addrPorts(texts ...string) (addrs []netip.AddrPort) {
 	for _, text := range texts {
 		addrs = append(addrs, netip.MustParseAddrPort(text))
@@ -109,15 +113,19 @@ func TestStackIsNotSet(t *testing.T) {
 
 func TestNetworks(t *testing.T) {
 	lc := ListenConfig{Stack: &stack{addrs: addrPorts("192.0.2.1:80")}}
-	for _, network := range []string{"", "foo", "tcp5", "unix", "ip4:icmp"} {
+	for _, network := range []string{"", "foo", "tcp5", "unix", "ip4", "ip5:icmp"} {
 		var unknown net.UnknownNetworkError
 		_, err := lc.Listen(t.Context(), network, "192.0.2.1:80")
 		require.ErrorAs(t, err, &unknown, network)
 		_, err = lc.ListenPacket(t.Context(), network, "192.0.2.1:80")
 		require.ErrorAs(t, err, &unknown, network)
 	}
+	s := &stack{addrs: addrPorts("192.0.2.1:0")}
+	_, err := (&ListenConfig{Stack: s}).ListenPacket(t.Context(), "ip4:icmp", "192.0.2.1")
+	require.NoError(t, err)
+	require.Equal(t, "ip4:icmp", s.network)
 	var wrong *net.AddrError
-	_, err := lc.Listen(t.Context(), "udp", "192.0.2.1:80")
+	_, err = lc.Listen(t.Context(), "udp", "192.0.2.1:80")
 	require.ErrorAs(t, err, &wrong)
 	_, err = lc.ListenPacket(t.Context(), "tcp", "192.0.2.1:80")
 	require.ErrorAs(t, err, &wrong)

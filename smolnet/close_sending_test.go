@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/smolnet/smolnet/core"
 	"github.com/smolnet/smolnet/core/packet"
 	"github.com/smolnet/smolnet/dev"
 	"github.com/smolnet/smolnet/dev/pipe"
@@ -35,9 +36,9 @@ func TestCloseTellsThePeersThoughSomebodyIsSending(t *testing.T) {
 		a, b := pipe.New(pipe.Config{})
 		slow := &slowDevice{Device: a}
 		first, second := newStack(t, smolnet.Config{}), newStack(t, smolnet.Config{})
-		_, err := first.AddInterface(smolnet.Interface{Device: slow, Addresses: firstAddresses})
+		_, err := first.AddInterface(smolnet.Interface{Device: slow, DuplicateDetection: core.DetectNone, Addresses: firstAddresses})
 		require.NoError(t, err)
-		_, err = second.AddInterface(smolnet.Interface{Device: b, Addresses: secondAddresses})
+		_, err = second.AddInterface(smolnet.Interface{Device: b, DuplicateDetection: core.DetectNone, Addresses: secondAddresses})
 		require.NoError(t, err)
 		c, peer := dial(t, first, listen(t, second, "tcp", "192.168.69.100:0"))
 

@@ -20,6 +20,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/smolnet/smolnet/core"
 	"github.com/smolnet/smolnet/core/tcp"
 	"github.com/smolnet/smolnet/dev"
 	"github.com/smolnet/smolnet/dev/pipe"
@@ -603,9 +604,9 @@ func TestKeepAliveEndsADeadConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pipe.New(pipe.Config{Medium: dev.IP}) // without neighbours, whose absence would be noticed first
 		first, second := newStack(t, smolnet.Config{}), newStack(t, smolnet.Config{})
-		_, err := first.AddInterface(smolnet.Interface{Device: a, Addresses: firstAddresses})
+		_, err := first.AddInterface(smolnet.Interface{Device: a, DuplicateDetection: core.DetectNone, Addresses: firstAddresses})
 		require.NoError(t, err)
-		_, err = second.AddInterface(smolnet.Interface{Device: b, Addresses: secondAddresses})
+		_, err = second.AddInterface(smolnet.Interface{Device: b, DuplicateDetection: core.DetectNone, Addresses: secondAddresses})
 		require.NoError(t, err)
 		c, _ := dial(t, first, listen(t, second, "tcp", "192.168.69.100:0"))
 		synctest.Wait()

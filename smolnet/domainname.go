@@ -44,16 +44,16 @@ func below(name, domain string) bool {
 
 // candidates returns the absolute names that a name may stand for, in the order in which to try them. A name with a final dot
 // stands for itself alone.
-func (c *ResolverConfig) candidates(name string) []string {
+func (r *Resolver) candidates(name string) []string {
 	if strings.HasSuffix(name, ".") {
 		return askable(name)
 	}
 	var names []string
-	for _, domain := range c.Search {
+	for _, domain := range r.searchList() {
 		names = append(names, askable(name+"."+domain)...)
 	}
 	itself := askable(name + ".")
-	if strings.Count(name, ".") >= c.NDots {
+	if strings.Count(name, ".") >= r.config.NDots {
 		return append(itself, names...)
 	}
 	return append(names, itself...)

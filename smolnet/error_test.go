@@ -185,7 +185,7 @@ func TestHostUnreachable(t *testing.T) {
 func TestLinkLocalAddresses(t *testing.T) {
 	first, second := newPair(t, pipe.Config{})
 	var there netip.Addr
-	for _, prefix := range second.Links()[1].Addresses() {
+	for _, prefix := range prefixes(second.Links()[1]) {
 		if prefix.Addr().IsLinkLocalUnicast() {
 			there = prefix.Addr()
 		}

@@ -21,6 +21,10 @@ type ForwardConfig struct {
 	// default, which is also the most. For UDP it means nothing.
 	InFlight int
 
+	// InFlightPerPeer is how many of them may be of one peer, by its IPv4 address or the first half of its IPv6 address, so that
+	// none can hold up the others. 0: half of InFlight, and at least 16. For UDP it means nothing.
+	InFlightPerPeer int
+
 	// Backlog is how many established connections, or flows of UDP, may wait to be accepted. 0: core.Limits.TCP.Backlog or
 	// core.Limits.UDP.Backlog, which is also the most.
 	Backlog int
@@ -65,7 +69,8 @@ func (s *Stack) ForwardTCP(config ForwardConfig) (*TCPForwarder, error) {
 	link, err := config.index(s)
 	if err == nil {
 		f.tcp, err = s.core.TCP().Forward(tcp.ForwardConfig{
-			Link: link, InFlight: config.InFlight, Backlog: config.Backlog, HoldTime: config.Timeout, Owner: &f.ep,
+			Link: link, InFlight: config.InFlight, InFlightPerPeer: config.InFlightPerPeer, Backlog: config.Backlog,
+			HoldTime: config.Timeout, Owner: &f.ep,
 			Options: s.options(config.TCP, net.KeepAliveConfig{}, 0, 0),
 		})
 	}

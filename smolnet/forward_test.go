@@ -27,12 +27,12 @@ func newGateway(t testing.TB, link pipe.Config) (client, gateway *smolnet.Stack,
 	t.Helper()
 	a, b := pipe.New(link)
 	client, gateway = newStack(t, smolnet.Config{}), newStack(t, smolnet.Config{})
-	_, err := client.AddInterface(smolnet.Interface{Device: a, Addresses: firstAddresses, Routes: []core.Route{
+	_, err := client.AddInterface(smolnet.Interface{Device: a, DuplicateDetection: core.DetectNone, Addresses: firstAddresses, Routes: []core.Route{
 		{Destination: netip.MustParsePrefix("0.0.0.0/0"), Gateway: netip.MustParseAddr("192.168.69.100")},
 		{Destination: netip.MustParsePrefix("::/0"), Gateway: netip.MustParseAddr("fdaa::100")},
 	}})
 	require.NoError(t, err)
-	inside, err = gateway.AddInterface(smolnet.Interface{Device: b, Addresses: secondAddresses})
+	inside, err = gateway.AddInterface(smolnet.Interface{Device: b, DuplicateDetection: core.DetectNone, Addresses: secondAddresses})
 	require.NoError(t, err)
 	return client, gateway, inside
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/smolnet/smolnet/core"
 	"github.com/smolnet/smolnet/dev"
 	"github.com/smolnet/smolnet/dev/pipe"
 	"github.com/smolnet/smolnet/dialer"
@@ -63,7 +64,7 @@ func theStack(t *testing.T) *system {
 	a, b := pipe.New(pipe.Config{Medium: dev.IP})
 	t.Cleanup(func() { b.Close() })
 	s := newStack(t, smolnet.Config{})
-	_, err := s.AddInterface(smolnet.Interface{Device: a, Addresses: firstAddresses})
+	_, err := s.AddInterface(smolnet.Interface{Device: a, DuplicateDetection: core.DetectNone, Addresses: firstAddresses})
 	require.NoError(t, err)
 	return &system{
 		name: "stack",
@@ -110,6 +111,9 @@ type use struct {
 
 	reusePort, reuseAddr bool // the port is shared on purpose
 }
+
+// chosen reports whether the port is one that the system chooses.
+func (u use) chosen() bool { return u.local == "" && u.remote != "" }
 
 // kernelConfig sets what the use asks for.
 func (u use) kernelConfig() *net.ListenConfig {
@@ -356,17 +360,13 @@ func TestKernelSharesPortsAlike(t *testing.T) {
 					t.Run(fmt.Sprintf("%s/%s/%s to %d", table.name, first, second, server), func(t *testing.T) {
 						var fates [2]string
 						for i, s := range systems {
-							taken, err := s.make(first, port, 9000)
-							require.NoError(t, err, s.name)
-							_, err = s.make(second, taken, server)
-							if err != nil && s.name == "stack" && first.end == "closed second" {
-								until(t, func() bool {
-									_, err = s.make(second, taken, server)
-									return err == nil
-								}, "the last acknowledgment comes")
+							fates[i] = s.fateOf(t, first, second, port, server)
+						}
+						if fates[0] != fates[1] && first.chosen() {
+							// The port that was chosen may be one that a test before had, and that is not quite free again.
+							for i, s := range systems {
+								fates[i] = s.fateOf(t, first, second, port, server)
 							}
-							fates[i] = fate(err, taken)
-							s.clear()
 						}
 						restarts := first.accept && second.remote == ""
 						if first.alsoIPv4() && second.allIPv4() && !restarts {
@@ -380,6 +380,21 @@ func TestKernelSharesPortsAlike(t *testing.T) {
 			}
 		}
 	}
+}
+
+// fateOf is what becomes of the second use of a port while there is the first.
+func (s *system) fateOf(t *testing.T, first, second use, port, server int) string {
+	taken, err := s.make(first, port, 9000)
+	require.NoError(t, err, s.name)
+	_, err = s.make(second, taken, server)
+	if err != nil && s.name == "stack" && first.end == "closed second" {
+		until(t, func() bool {
+			_, err = s.make(second, taken, server)
+			return err == nil
+		}, "the last acknowledgment comes")
+	}
+	s.clear()
+	return fate(err, taken)
 }
 
 // fate is the error, without the number of the port, or "ok".

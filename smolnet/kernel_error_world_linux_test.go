@@ -20,10 +20,12 @@ type world interface {
 	DialBy(ctx context.Context, d net.Dialer, network, address string) (net.Conn, error)
 	DialTCP(network string, laddr, raddr *net.TCPAddr) (tcpConn, error)
 	DialUDP(network string, laddr, raddr *net.UDPAddr) (udpConn, error)
+	DialIP(network string, laddr, raddr *net.IPAddr) (ipConn, error)
 	Listen(network, address string) (net.Listener, error)
 	ListenPacket(network, address string) (net.PacketConn, error)
 	ListenTCP(network string, laddr *net.TCPAddr) (tcpListener, error)
 	ListenUDP(network string, laddr *net.UDPAddr) (udpConn, error)
+	ListenIP(network string, laddr *net.IPAddr) (ipConn, error)
 	ListenBy(ctx context.Context, network, address string) (net.Listener, error)
 	ResolveTCPAddr(network, address string) (*net.TCPAddr, error)
 	ResolveUDPAddr(network, address string) (*net.UDPAddr, error)
@@ -35,6 +37,7 @@ type world interface {
 	// nothing are nil pointers, and zero the values of each type that nobody has opened.
 	nothing() (tcpConn, udpConn, tcpListener)
 	zero() (tcpConn, udpConn, tcpListener)
+	zeroIP() ipConn
 }
 
 // tcpConn is a *net.TCPConn or a *smolnet.TCPConn.
@@ -68,6 +71,18 @@ type udpConn interface {
 	SetWriteBuffer(int) error
 }
 
+// ipConn is a *net.IPConn or a *smolnet.IPConn.
+type ipConn interface {
+	net.Conn
+	net.PacketConn
+	ReadFromIP([]byte) (int, *net.IPAddr, error)
+	ReadMsgIP(b, oob []byte) (n, oobn, flags int, addr *net.IPAddr, err error)
+	WriteToIP([]byte, *net.IPAddr) (int, error)
+	WriteMsgIP(b, oob []byte, addr *net.IPAddr) (n, oobn int, err error)
+	SetReadBuffer(int) error
+	SetWriteBuffer(int) error
+}
+
 // tcpListener is a *net.TCPListener or a *smolnet.TCPListener.
 type tcpListener interface {
 	net.Listener
@@ -97,6 +112,14 @@ func (kernelWorld) DialTCP(network string, laddr, raddr *net.TCPAddr) (tcpConn, 
 
 func (kernelWorld) DialUDP(network string, laddr, raddr *net.UDPAddr) (udpConn, error) {
 	return orNil[udpConn](net.DialUDP(network, laddr, raddr))
+}
+
+func (kernelWorld) DialIP(network string, laddr, raddr *net.IPAddr) (ipConn, error) {
+	return orNil[ipConn](net.DialIP(network, laddr, raddr))
+}
+
+func (kernelWorld) ListenIP(network string, laddr *net.IPAddr) (ipConn, error) {
+	return orNil[ipConn](net.ListenIP(network, laddr))
 }
 
 func (kernelWorld) Listen(network, address string) (net.Listener, error) {
@@ -146,6 +169,8 @@ func (kernelWorld) zero() (tcpConn, udpConn, tcpListener) {
 	return new(net.TCPConn), new(net.UDPConn), new(net.TCPListener)
 }
 
+func (kernelWorld) zeroIP() ipConn { return new(net.IPConn) }
+
 // stackWorld is a stack.
 type stackWorld struct{ *smolnet.Stack }
 
@@ -165,6 +190,16 @@ func (w stackWorld) DialTCP(network string, laddr, raddr *net.TCPAddr) (tcpConn,
 func (w stackWorld) DialUDP(network string, laddr, raddr *net.UDPAddr) (udpConn, error) {
 	return orNil[udpConn](w.Stack.DialUDP(network, laddr, raddr))
 }
+
+func (w stackWorld) DialIP(network string, laddr, raddr *net.IPAddr) (ipConn, error) {
+	return orNil[ipConn](w.Stack.DialIP(network, laddr, raddr))
+}
+
+func (w stackWorld) ListenIP(network string, laddr *net.IPAddr) (ipConn, error) {
+	return orNil[ipConn](w.Stack.ListenIP(network, laddr))
+}
+
+func (stackWorld) zeroIP() ipConn { return new(smolnet.IPConn) }
 
 func (w stackWorld) ListenTCP(network string, laddr *net.TCPAddr) (tcpListener, error) {
 	return orNil[tcpListener](w.Stack.ListenTCP(network, laddr))

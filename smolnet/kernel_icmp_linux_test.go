@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/smolnet/smolnet/core"
 	"github.com/smolnet/smolnet/core/ip"
 	"github.com/smolnet/smolnet/core/packet"
 	"github.com/smolnet/smolnet/core/wire"
@@ -192,7 +193,7 @@ func TestKernelMeaningOfICMP(t *testing.T) {
 	withKernelAlone(t, func(t *testing.T, kernel *host, device dev.Device) {
 		near, far := pipe.New(pipe.Config{Medium: dev.IP})
 		stack := newStack(t, smolnet.Config{})
-		_, err := stack.AddInterface(smolnet.Interface{Device: near, Addresses: kernel.addresses()})
+		_, err := stack.AddInterface(smolnet.Interface{Device: near, DuplicateDetection: core.DetectNone, Addresses: kernel.addresses()})
 		require.NoError(t, err)
 		besideKernel, besideStack := &wayside{t: t, device: device}, &wayside{t: t, device: far}
 		t.Cleanup(func() {

@@ -146,10 +146,10 @@ func attach(t *testing.T, device dev.Device, kernel *host, config smolnet.Config
 		s.linkLocal = netip.MustParseAddr("fe80::1")
 	}
 	link, err := stack.AddInterface(smolnet.Interface{
-		Name: stackInterface, Device: device, Addresses: s.addresses(), Routes: routes,
+		Name: stackInterface, Device: device, DuplicateDetection: core.DetectNone, Addresses: s.addresses(), Routes: routes,
 	})
 	require.NoError(t, err)
-	for _, address := range link.Addresses() {
+	for _, address := range prefixes(link) {
 		if address.Addr().IsLinkLocalUnicast() {
 			s.linkLocal = address.Addr() // made of the hardware address
 		}

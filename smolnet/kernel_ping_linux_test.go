@@ -64,7 +64,7 @@ func ping(t *testing.T, from, to netip.Addr, data []byte) {
 func TestKernelFirstPingIsAnswered(t *testing.T) {
 	for _, s := range []setup{overTap, overTun} {
 		t.Run(s.name, func(t *testing.T) {
-			withKernel(t, s, func(t *testing.T, c *cable) {
+			withKernel(t, s.recorded(), func(t *testing.T, c *cable) {
 				for _, tc := range []struct {
 					from, to netip.Addr
 					size     int
@@ -88,7 +88,7 @@ func TestKernelFirstPingIsAnswered(t *testing.T) {
 
 // The kernel has been told where the stack is, the stack has yet to find out where the kernel is.
 func TestKernelFirstPingIsAnsweredByAStackThatKnowsNobody(t *testing.T) {
-	withKernel(t, overTap, func(t *testing.T, c *cable) {
+	withKernel(t, overTap.recorded(), func(t *testing.T, c *cable) {
 		for _, pair := range [][2]netip.Addr{{c.kernel.ipv4, c.stack.ipv4}, {c.kernel.ipv6, c.stack.ipv6}} {
 			from, to := pair[0].Next(), pair[1]
 			bits := 24
@@ -108,7 +108,7 @@ func TestKernelFirstPingIsAnsweredByAStackThatKnowsNobody(t *testing.T) {
 
 // What everybody tries first.
 func TestKernelPingProgram(t *testing.T) {
-	withKernel(t, overTap, func(t *testing.T, c *cable) {
+	withKernel(t, overTap.recorded(), func(t *testing.T, c *cable) {
 		program, err := exec.LookPath("ping")
 		if err != nil && os.Getenv("CI") == "" {
 			t.Skip("there is no ping: install iputils-ping")

@@ -1,11 +1,13 @@
 package smolnet
 
 import (
+	"net"
 	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/smolnet/smolnet/core"
+	"github.com/smolnet/smolnet/core/neighbour"
 	"github.com/smolnet/smolnet/core/packet"
 	"github.com/smolnet/smolnet/core/wire"
 	"github.com/smolnet/smolnet/dev"
@@ -46,17 +48,61 @@ func (l *Link) Index() int { return int(l.ifc.Index()) }
 // Name is the interface's name, which is also the zone of its link-local addresses.
 func (l *Link) Name() string { return l.ifc.Name() }
 
-// MTU is the largest IP packet, in octets, that the interface sends.
-func (l *Link) MTU() int { return l.ifc.MTU() }
+// MTU is the largest IP packet, in octets, that the interface sends: a DHCP server may have lowered it. Routers may have lowered that of
+// IPv6 further.
+func (l *Link) MTU() int {
+	l.stack.mu.Lock()
+	defer l.stack.mu.Unlock()
+	return l.ifc.MTU()
+}
 
 // HardwareAddr is the interface's address on an Ethernet, zero on other media.
 func (l *Link) HardwareAddr() wire.HardwareAddr { return l.ifc.HardwareAddr() }
 
-// Addresses returns the interface's own addresses, with the prefixes of the networks that they are in.
-func (l *Link) Addresses() []netip.Prefix {
+// Addresses returns the interface's own addresses as they are now, those included that are not in use.
+func (l *Link) Addresses() []core.Address {
 	l.stack.mu.Lock()
 	defer l.stack.mu.Unlock()
 	return l.ifc.Addresses()
+}
+
+// Neighbours returns what the interface knows of its neighbours' hardware addresses, ordered by the neighbours' addresses, IPv4's
+// first; nil on media other than Ethernet.
+func (l *Link) Neighbours() []neighbour.Neighbour {
+	l.stack.mu.Lock()
+	defer l.stack.mu.Unlock()
+	if cache := l.ifc.Neighbours(); cache != nil {
+		return cache.Neighbours()
+	}
+	return nil
+}
+
+// Groups returns the multicast groups that the interface belongs to, in the order in which it joined them.
+func (l *Link) Groups() []netip.Addr {
+	l.stack.mu.Lock()
+	defer l.stack.mu.Unlock()
+	return l.ifc.Groups()
+}
+
+// AddAddress gives the interface another address, with the prefix of the network that it is in. The error, which wraps
+// core.ErrConfig, names the address and what is wrong with it, or is net.ErrClosed.
+func (l *Link) AddAddress(prefix netip.Prefix) error {
+	s := l.stack
+	s.mu.Lock()
+	defer s.release()
+	if s.closed {
+		return net.ErrClosed
+	}
+	return l.ifc.AddAddress(time.Now(), prefix)
+}
+
+// RemoveAddress takes an address from the interface, and the route to its network unless another address is in it. It reports
+// whether the interface had the address.
+func (l *Link) RemoveAddress(addr netip.Addr) bool {
+	s := l.stack
+	s.mu.Lock()
+	defer s.release()
+	return !s.closed && l.ifc.RemoveAddress(time.Now(), addr)
 }
 
 // Counters returns the interface's statistics as of now.

@@ -141,7 +141,7 @@ func (r *Resolver) lookupHost(ctx context.Context, name string, types []dnsmessa
 		r.stack.sortAddrs(addrs)
 		return foundHost{addrs, canonical}, nil
 	}
-	for _, candidate := range r.config.candidates(name) {
+	for _, candidate := range r.candidates(name) {
 		for _, reply := range r.queryAll(ctx, candidate, types) {
 			switch {
 			case reply.err == nil:

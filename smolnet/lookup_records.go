@@ -123,7 +123,7 @@ func lookupRecords[Body dnsmessage.ResourceBody](
 	if !isDomainName(name) || isLocalhost(name) {
 		return nil, "", noSuchHost(name)
 	}
-	for _, candidate := range r.config.candidates(name) {
+	for _, candidate := range r.candidates(name) {
 		answer, failed := r.query(ctx, candidate, qtype)
 		if failed == nil {
 			for _, record := range answer.Records {

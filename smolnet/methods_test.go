@@ -190,7 +190,7 @@ func TestConnAndPacketConnTalk(t *testing.T) {
 func TestZonesOfDatagrams(t *testing.T) {
 	first, second := newPair(t, pipe.Config{})
 	linkLocal := func(s *smolnet.Stack) netip.Addr {
-		for _, prefix := range s.Links()[1].Addresses() {
+		for _, prefix := range prefixes(s.Links()[1]) {
 			if prefix.Addr().IsLinkLocalUnicast() {
 				return prefix.Addr()
 			}

@@ -16,7 +16,7 @@ import (
 
 // own puts the types here in place of package net's.
 var own = strings.NewReplacer("*net.TCPConn", "*smolnet.TCPConn", "*net.TCPListener", "*smolnet.TCPListener",
-	"*net.UDPConn", "*smolnet.UDPConn", "net.Interface", "smolnet.NetInterface")
+	"*net.UDPConn", "*smolnet.UDPConn", "*net.IPConn", "*smolnet.IPConn", "net.Interface", "smolnet.NetInterface")
 
 // Package net's functions are methods of a stack, with the same parameters and results but for the concrete types.
 func TestFunctionsOfPackageNet(t *testing.T) {
@@ -24,6 +24,7 @@ func TestFunctionsOfPackageNet(t *testing.T) {
 	for name, theirs := range map[string]any{
 		"Dial": net.Dial, "DialTimeout": net.DialTimeout, "DialTCP": net.DialTCP, "DialUDP": net.DialUDP,
 		"Listen": net.Listen, "ListenPacket": net.ListenPacket, "ListenTCP": net.ListenTCP, "ListenUDP": net.ListenUDP,
+		"DialIP": net.DialIP, "ListenIP": net.ListenIP,
 		"ResolveTCPAddr": net.ResolveTCPAddr, "ResolveUDPAddr": net.ResolveUDPAddr, "ResolveIPAddr": net.ResolveIPAddr,
 		"LookupHost": net.LookupHost, "LookupIP": net.LookupIP, "LookupAddr": net.LookupAddr, "LookupCNAME": net.LookupCNAME,
 		"LookupMX": net.LookupMX, "LookupNS": net.LookupNS, "LookupPort": net.LookupPort, "LookupSRV": net.LookupSRV,
@@ -41,6 +42,8 @@ func TestFunctionsOfPackageNet(t *testing.T) {
 		got = strings.Replace(got, "(*smolnet.Stack)", "()", 1)
 		require.Equal(t, want, got, name)
 	}
+	var listen func(*smolnet.Stack, string, *net.Interface, *net.UDPAddr) (*smolnet.UDPConn, error) = (*smolnet.Stack).ListenMulticastUDP
+	require.NotNil(t, listen)
 }
 
 // A Dialer, a ListenConfig and a Resolver have package net's fields and methods, but for what is meant for file descriptors.
@@ -51,7 +54,7 @@ func TestConfigurationsOfPackageNet(t *testing.T) {
 		fields       []string // that have other types here, or other names
 	}{
 		{reflect.TypeFor[net.Dialer](), reflect.TypeFor[dialer.Dialer](),
-			[]string{"DialIP", "DialUnix"}, []string{"Resolver", "Control", "ControlContext"}},
+			[]string{"DialUnix"}, []string{"Resolver", "Control", "ControlContext"}},
 		{reflect.TypeFor[net.ListenConfig](), reflect.TypeFor[listener.ListenConfig](), nil, []string{"Control"}},
 		{reflect.TypeFor[net.Resolver](), reflect.TypeFor[smolnet.Resolver](), nil, []string{"PreferGo", "StrictErrors", "Dial"}},
 	} {
@@ -75,7 +78,7 @@ func TestConfigurationsOfPackageNet(t *testing.T) {
 			got := counterpart.Type.String()
 			if strings.HasPrefix(want, "func(*dialer.Dialer, ") {
 				// The connection is a stack's, of whichever type that has.
-				want = strings.NewReplacer("*net.TCPConn", "net.Conn", "*net.UDPConn", "net.Conn").Replace(want)
+				want = strings.NewReplacer("*net.TCPConn", "net.Conn", "*net.UDPConn", "net.Conn", "*net.IPConn", "net.Conn").Replace(want)
 			}
 			require.Equal(t, want, got, "%v.%s", ours, method.Name)
 		}
@@ -88,6 +91,7 @@ func TestMethodsOfPackageNet(t *testing.T) {
 		{(*net.TCPConn)(nil), (*smolnet.TCPConn)(nil)},
 		{(*net.TCPListener)(nil), (*smolnet.TCPListener)(nil)},
 		{(*net.UDPConn)(nil), (*smolnet.UDPConn)(nil)},
+		{(*net.IPConn)(nil), (*smolnet.IPConn)(nil)},
 	} {
 		theirs, ours := reflect.TypeOf(pair.theirs), reflect.TypeOf(pair.ours)
 		require.GreaterOrEqual(t, theirs.NumMethod(), 7)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/dns/dnsmessage"
 
+	"github.com/smolnet/smolnet/core"
 	"github.com/smolnet/smolnet/core/ip"
 	"github.com/smolnet/smolnet/core/packet"
 	"github.com/smolnet/smolnet/core/wire"
@@ -29,6 +30,8 @@ type responder struct {
 	name   string
 	addrs  []dnsmessage.ResourceBody // of the name
 
+	toAllOnly bool // it answers no host alone
+
 	mu    sync.Mutex
 	heard []string
 }
@@ -42,7 +45,7 @@ func newLinks(t testing.TB, config smolnet.ResolverConfig, responders ...*respon
 		addresses := []netip.Prefix{
 			netip.MustParsePrefix(fmt.Sprintf("192.168.%d.1/24", i)), netip.MustParsePrefix(fmt.Sprintf("fe80::%d:1/64", i)),
 		}
-		_, err := s.AddInterface(smolnet.Interface{Name: fmt.Sprintf("link%d", i), Device: near, Addresses: addresses})
+		_, err := s.AddInterface(smolnet.Interface{Name: fmt.Sprintf("link%d", i), Device: near, DuplicateDetection: core.DetectNone, Addresses: addresses})
 		require.NoError(t, err)
 		r.t, r.device = t, far
 		r.own = []netip.Addr{netip.MustParseAddr(fmt.Sprintf("192.168.%d.2", i)), netip.MustParseAddr(fmt.Sprintf("fe80::%d:2", i))}
@@ -69,22 +72,23 @@ func (r *responder) run() {
 func (r *responder) receive(octets []byte) {
 	var src, dst netip.Addr
 	var payload []byte
+	var hopLimit uint8
 	if octets[0]>>4 == 4 {
 		header, err := wire.ParseIPv4(octets)
 		if err != nil || header.Protocol() != ip.ProtocolUDP {
 			return
 		}
-		src, dst, payload = header.Src(), header.Dst(), header.Payload()
+		src, dst, payload, hopLimit = header.Src(), header.Dst(), header.Payload(), header.TTL()
 	} else {
 		header, err := wire.ParseIPv6(octets)
 		if err != nil || header.NextHeader() != ip.ProtocolUDP {
 			return
 		}
-		src, dst, payload = header.Src(), header.Dst(), header.Payload()
+		src, dst, payload, hopLimit = header.Src(), header.Dst(), header.Payload(), header.HopLimit()
 	}
 	udp, err := wire.ParseUDP(payload)
-	if err != nil || udp.DstPort() != 5353 || !udp.VerifyChecksum(src, dst) {
-		r.t.Errorf("not a datagram for port 5353: %v", err)
+	if err != nil || udp.SrcPort() != 5353 || udp.DstPort() != 5353 || hopLimit != 255 || !udp.VerifyChecksum(src, dst) {
+		r.t.Errorf("not a datagram of Multicast DNS: %v", err)
 		return
 	}
 	var m dnsmessage.Message
@@ -92,14 +96,22 @@ func (r *responder) receive(octets []byte) {
 		r.t.Errorf("not a question: %v", err)
 		return
 	}
+	if m.Response {
+		return // of another host
+	}
 	question := m.Questions[0]
+	unicast := question.Class&(1<<15) != 0
+	kind := "QM"
+	if unicast {
+		kind = "QU"
+	}
 	r.mu.Lock()
-	r.heard = append(r.heard, fmt.Sprintf("%v %v %s", dst, question.Name, strings.TrimPrefix(question.Type.String(), "Type")))
+	r.heard = append(r.heard, fmt.Sprintf("%v %s %v %s", dst, kind, question.Name, strings.TrimPrefix(question.Type.String(), "Type")))
 	r.mu.Unlock()
 	if !strings.EqualFold(question.Name.String(), r.name) {
 		return
 	}
-	m.Header = dnsmessage.Header{ID: m.ID, Response: true, Authoritative: true}
+	m.Header, m.Questions = dnsmessage.Header{Response: true, Authoritative: true}, nil
 	for _, body := range r.addrs {
 		if typeOf(body) == question.Type {
 			header := dnsmessage.ResourceHeader{Name: question.Name, Class: dnsmessage.ClassINET, TTL: 10}
@@ -114,7 +126,13 @@ func (r *responder) receive(octets []byte) {
 		r.t.Errorf("pack: %v", err)
 		return
 	}
-	r.send(src, udp.SrcPort(), answer)
+	switch {
+	case unicast && r.toAllOnly:
+	case unicast:
+		r.send(src, 5353, answer)
+	default:
+		r.send(dst, 5353, answer)
+	}
 }
 
 // send sends a datagram from port 5353.
@@ -165,8 +183,8 @@ func TestMulticastDNS(t *testing.T) {
 		require.Less(t, time.Since(begun), time.Second, "nobody waits long for an AAAA record that will not come")
 		for _, r := range []*responder{first, second} {
 			require.ElementsMatch(t, []string{
-				"224.0.0.251 Printer.local. A", "224.0.0.251 Printer.local. AAAA",
-				"ff02::fb Printer.local. A", "ff02::fb Printer.local. AAAA",
+				"224.0.0.251 QU Printer.local. A", "224.0.0.251 QU Printer.local. AAAA",
+				"ff02::fb QU Printer.local. A", "ff02::fb QU Printer.local. AAAA",
 			}, r.asked(), "all are asked on every link, once")
 		}
 
@@ -178,8 +196,8 @@ func TestMulticastDNS(t *testing.T) {
 		begun = time.Now()
 		_, err = s.LookupHost("nobody.local")
 		require.Equal(t, &net.DNSError{Err: "no such host", Name: "nobody.local", IsNotFound: true}, err)
-		require.Equal(t, 2*time.Second, time.Since(begun))
-		require.Len(t, first.asked(), 8, "both families for both types, twice")
+		require.Equal(t, 4*time.Second, time.Since(begun))
+		require.Len(t, first.asked(), 12, "both families for both types, three times")
 	})
 }
 
@@ -223,6 +241,185 @@ func TestMulticastDNSWithoutALink(t *testing.T) {
 		begun := time.Now()
 		_, err := newStack(t, smolnet.Config{}).LookupHost("printer.local")
 		require.EqualError(t, err, "lookup printer.local: no such host")
+		require.Zero(t, time.Since(begun))
+	})
+}
+
+// groupsOf returns the groups that the stack's first link is a member of.
+func groupsOf(t testing.TB, s *smolnet.Stack) string {
+	all, err := s.Interfaces()
+	require.NoError(t, err)
+	groups, err := all[1].MulticastAddrs()
+	require.NoError(t, err)
+	return fmt.Sprint(groups)
+}
+
+// The sockets are there when they are needed, and for a while.
+func TestMulticastDNSListens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		printer := &responder{name: "printer.local.", addrs: addresses("192.168.0.2"), toAllOnly: true}
+		s := newLinks(t, smolnet.ResolverConfig{}, printer)
+		require.NotContains(t, groupsOf(t, s), "224.0.0.251")
+		found, err := s.Resolver().LookupNetIP(t.Context(), "ip4", "printer.local")
+		require.NoError(t, err)
+		require.Len(t, found, 1)
+		require.Equal(t, []string{
+			"224.0.0.251 QU printer.local. A", "ff02::fb QU printer.local. A",
+			"224.0.0.251 QM printer.local. A", "ff02::fb QM printer.local. A",
+		}, printer.asked())
+		require.Contains(t, groupsOf(t, s), "224.0.0.251")
+		require.Contains(t, groupsOf(t, s), "ff02::fb")
+
+		printer.tell(t, "192.168.0.2", 0)
+		_, err = s.Resolver().LookupNetIP(t.Context(), "ip4", "printer.local")
+		require.NoError(t, err)
+		require.NotEmpty(t, printer.asked(), "it had said goodbye")
+		time.Sleep(2*time.Minute + time.Second)
+		require.NotContains(t, groupsOf(t, s), "224.0.0.251")
+		require.NotContains(t, groupsOf(t, s), "ff02::fb")
+	})
+}
+
+// What comes to this host alone must be from the link's network. What comes to all is, whoever says to have sent it.
+func TestMulticastDNSFromElsewhere(t *testing.T) {
+	rows := []struct {
+		name string
+		own  []netip.Addr
+		took time.Duration
+	}{
+		{"from the link", []netip.Addr{netip.MustParseAddr("192.168.0.99"), netip.MustParseAddr("fe80::99")}, 150 * time.Millisecond},
+		{"from elsewhere", []netip.Addr{netip.MustParseAddr("203.0.113.2"), netip.MustParseAddr("2001:db8::2")}, 1150 * time.Millisecond},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				printer := &responder{name: "printer.local.", addrs: addresses("192.168.0.2")}
+				s := newLinks(t, smolnet.ResolverConfig{}, printer)
+				printer.own = row.own
+				begun := time.Now()
+				_, err := s.Resolver().LookupNetIP(t.Context(), "ip4", "printer.local")
+				require.NoError(t, err)
+				require.Equal(t, row.took, time.Since(begun))
+			})
+		})
+	}
+}
+
+func TestMulticastDNSNamesOfLinkLocalAddresses(t *testing.T) {
+	rows := map[string]string{
+		"169.254.3.4": "4.3.254.169.in-addr.arpa.",
+		"fe80::2":     "2." + strings.Repeat("0.", 28) + "8.e.f.ip6.arpa.",
+	}
+	for addr, name := range rows {
+		t.Run(addr, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ptr := &dnsmessage.PTRResource{PTR: dnsmessage.MustNewName("printer.local.")}
+				s := newLinks(t, smolnet.ResolverConfig{}, &responder{name: name, addrs: []dnsmessage.ResourceBody{ptr}})
+				names, err := s.LookupAddr(addr)
+				require.NoError(t, err)
+				require.Equal(t, []string{"printer.local."}, names)
+			})
+		})
+	}
+}
+
+// tell has the responder tell everybody of an address, or take it back if it lasts for 0 seconds.
+func (r *responder) tell(t testing.TB, addr string, ttl uint32) {
+	t.Helper()
+	header := dnsmessage.ResourceHeader{Name: dnsmessage.MustNewName(r.name), Class: dnsmessage.ClassINET | 1<<15, TTL: ttl}
+	m := dnsmessage.Message{
+		Header:  dnsmessage.Header{Response: true, Authoritative: true},
+		Answers: []dnsmessage.Resource{{Header: header, Body: addresses(addr)[0]}},
+	}
+	octets, err := m.Pack()
+	require.NoError(t, err)
+	r.send(netip.MustParseAddr("224.0.0.251"), 5353, octets)
+	synctest.Wait()
+}
+
+func TestMulticastDNSSharesItsPort(t *testing.T) {
+	t.Run("with a responder of the same stack", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newLinks(t, smolnet.ResolverConfig{}, &responder{name: "printer.local."})
+			own, err := s.ListenMulticastUDP("udp4", interfaceOf(t, s), udpAddr(t, "224.0.0.251:5353"))
+			require.NoError(t, err)
+			require.NoError(t, own.SetMulticastLoopback(true))
+			require.NoError(t, own.SetMulticastHopLimit(255))
+			go answerOne(t, own, "self.local.")
+			found, err := s.Resolver().LookupNetIP(t.Context(), "ip4", "self.local")
+			require.NoError(t, err)
+			require.Equal(t, "[192.0.2.1]", fmt.Sprint(found))
+		})
+	})
+	t.Run("with another resolver", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			printer := &responder{name: "printer.local.", addrs: addresses("192.168.0.2")}
+			s := newLinks(t, smolnet.ResolverConfig{}, printer)
+			for _, r := range []*smolnet.Resolver{s.Resolver(), newResolver(t, s, smolnet.ResolverConfig{})} {
+				_, err := r.LookupNetIP(t.Context(), "ip4", "printer.local")
+				require.NoError(t, err)
+			}
+			require.Equal(t, []string{
+				"224.0.0.251 QU printer.local. A", "ff02::fb QU printer.local. A",
+				"224.0.0.251 QM printer.local. A", "ff02::fb QM printer.local. A",
+			}, printer.asked(), "the second asks for an answer to all, which both hear")
+		})
+	})
+	t.Run("not with one who shares it with nobody", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newLinks(t, smolnet.ResolverConfig{}, &responder{name: "printer.local."})
+			_, err := s.ListenUDP("udp", udpAddr(t, "[::]:5353"))
+			require.NoError(t, err)
+			_, err = s.LookupHost("printer.local")
+			require.ErrorContains(t, err, "address already in use")
+		})
+	})
+}
+
+// answerOne answers the first question for an address of the name, to all.
+func answerOne(t testing.TB, c *smolnet.UDPConn, name string) {
+	buffer := make([]byte, 9000)
+	for {
+		n, _, err := c.ReadFrom(buffer)
+		if err != nil {
+			t.Errorf("it hears no question: %v", err)
+			return
+		}
+		var m dnsmessage.Message
+		if m.Unpack(buffer[:n]) != nil || m.Response || m.Questions[0].Name.String() != name {
+			continue
+		}
+		header := dnsmessage.ResourceHeader{Name: m.Questions[0].Name, Class: dnsmessage.ClassINET | 1<<15, TTL: 120}
+		m = dnsmessage.Message{
+			Header:  dnsmessage.Header{Response: true, Authoritative: true},
+			Answers: []dnsmessage.Resource{{Header: header, Body: addresses("192.0.2.1")[0]}},
+		}
+		octets, err := m.Pack()
+		if err == nil {
+			_, err = c.WriteTo(octets, net.UDPAddrFromAddrPort(netip.MustParseAddrPort("224.0.0.251:5353")))
+		}
+		if err != nil {
+			t.Errorf("answer: %v", err)
+		}
+		return
+	}
+}
+
+// A stack is closed while it listens, and while it asks.
+func TestMulticastDNSEndsWithTheStack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newLinks(t, smolnet.ResolverConfig{}, &responder{name: "printer.local.", addrs: addresses("192.168.0.2")})
+		_, err := s.LookupHost("printer.local")
+		require.NoError(t, err)
+		failed := make(chan error)
+		go func() {
+			_, err := s.LookupHost("nobody.local")
+			failed <- err
+		}()
+		synctest.Wait()
+		begun := time.Now()
+		require.NoError(t, s.Close())
+		require.ErrorIs(t, <-failed, net.ErrClosed)
 		require.Zero(t, time.Since(begun))
 	})
 }

@@ -64,7 +64,7 @@ func (s *Stack) DialUDP(network string, laddr, raddr *net.UDPAddr) (*UDPConn, er
 	if err := checkDial(n, sockaddrOf(n, laddr), sockaddrOf(n, raddr)); err != nil {
 		return nil, neterr.Op("dial", "connect", network, laddr, raddr, err)
 	}
-	c, err := s.connectUDP(n, plain(n, laddr), plain(n, raddr), dialer.Options{})
+	c, err := s.connectUDP(context.Background(), n, plain(n, laddr), plain(n, raddr), dialer.Options{})
 	return c, neterr.Op("dial", "connect", network, laddr, raddr, err)
 }
 
@@ -112,6 +112,27 @@ func (s *Stack) ListenUDP(network string, laddr *net.UDPAddr) (*UDPConn, error) 
 	}
 	c, err := s.listenUDP(n, plain(n, laddr), listener.Options{})
 	return c, neterr.Op("listen", "bind", network, nil, laddr, err)
+}
+
+// ListenMulticastUDP makes a socket for datagrams to the multicast group gaddr at gaddr's port: see net.ListenMulticastUDP. The
+// network is "udp", "udp4" or "udp6". The group is joined on the interface ifi, one of the stack's by its Index; nil: the one by which
+// datagrams to the group leave.
+//
+// As package net's on Linux the socket is bound to all addresses, so that it hears whatever comes to the port; others may be bound to
+// the port likewise. What it sends to groups leaves by ifi and does not come back: see UDPConn.SetMulticastLoopback.
+func (s *Stack) ListenMulticastUDP(network string, ifi *net.Interface, gaddr *net.UDPAddr) (*UDPConn, error) {
+	n, err := inet.ParseNetworkOf("udp", network)
+	if err == nil && (gaddr == nil || gaddr.IP == nil) {
+		err = neterr.ErrMissingAddress
+	}
+	if err != nil {
+		return nil, neterr.Op("listen", "", network, nil, gaddr, err)
+	}
+	if err := checkListen(n, sockaddrOf(n, gaddr)); err != nil {
+		return nil, neterr.Op("listen", "bind", network, nil, gaddr, err)
+	}
+	c, err := s.listenGroup(n, ifi, plain(n, gaddr))
+	return c, neterr.Op("listen", "setsockopt", network, nil, gaddr, err)
 }
 
 // plain is an address of package net's as the stack has it.

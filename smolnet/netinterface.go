@@ -78,7 +78,7 @@ func (s *Stack) InterfaceAddrs() ([]net.Addr, error) {
 // describe is called with the stack's mutex held.
 func (l *Link) describe() NetInterface {
 	i := NetInterface{Interface: net.Interface{
-		Index: l.Index(), Name: l.Name(), MTU: l.MTU(), Flags: net.FlagUp | net.FlagRunning,
+		Index: l.Index(), Name: l.Name(), MTU: l.ifc.MTU(), Flags: net.FlagUp | net.FlagRunning,
 	}}
 	switch {
 	case l.device == nil:
@@ -90,7 +90,8 @@ func (l *Link) describe() NetInterface {
 		i.HardwareAddr = hardware[:]
 		i.Flags |= net.FlagBroadcast | net.FlagMulticast
 	}
-	for _, prefix := range l.ifc.Addresses() {
+	for _, address := range l.ifc.Addresses() {
+		prefix := address.Prefix
 		i.addrs = append(i.addrs, &net.IPNet{
 			IP:   prefix.Addr().AsSlice(),
 			Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen()),

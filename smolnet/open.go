@@ -36,6 +36,9 @@ func (s *Stack) connectTCP(
 	c := &TCPConn{ep: endpoint{stack: s, network: n}}
 	s.mu.Lock()
 	e, err := s.connecting(n, local, remote)
+	if err == nil {
+		err = s.settle(ctx, e.remote.Addr())
+	}
 	switch addr := e.remote.Addr(); {
 	case err != nil:
 	case s.closed:
@@ -150,10 +153,13 @@ func (s *Stack) listenTCP(n inet.Network, local netip.AddrPort, options listener
 	l := &TCPListener{ep: endpoint{stack: s, network: n}}
 	s.mu.Lock()
 	defer s.unlock()
+	addr, link, dual, err := s.listening(n, local)
+	if err == nil {
+		err = s.settle(s.ctx, addr.Addr())
+	}
 	if s.closed {
 		return nil, net.ErrClosed
 	}
-	addr, link, dual, err := s.listening(n, local)
 	if err != nil {
 		return nil, err
 	}
@@ -179,17 +185,20 @@ func (s *Stack) ConnectUDP(ctx context.Context, network string, local, remote ne
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.connectUDP(n, local, remote, options)
+	c, err := s.connectUDP(ctx, n, local, remote, options)
 	if err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-func (s *Stack) connectUDP(n inet.Network, local, remote netip.AddrPort, options dialer.Options) (*UDPConn, error) {
+func (s *Stack) connectUDP(ctx context.Context, n inet.Network, local, remote netip.AddrPort, options dialer.Options) (*UDPConn, error) {
 	s.mu.Lock()
 	defer s.unlock()
 	e, err := s.connecting(n, local, remote)
+	if err == nil {
+		err = s.settle(ctx, e.remote.Addr())
+	}
 	if err != nil {
 		return nil, connectError(local, err)
 	}
@@ -221,6 +230,9 @@ func (s *Stack) listenUDP(n inet.Network, local netip.AddrPort, options listener
 	s.mu.Lock()
 	defer s.unlock()
 	addr, link, dual, err := s.listening(n, local)
+	if err == nil {
+		err = s.settle(s.ctx, addr.Addr())
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/smolnet/smolnet/core"
 	"github.com/smolnet/smolnet/dev/pipe"
 	"github.com/smolnet/smolnet/smolnet"
 )
@@ -38,17 +39,27 @@ func newPairOf(t testing.TB, link pipe.Config, config smolnet.Config) (first, se
 	t.Helper()
 	a, b := pipe.New(link)
 	first, second = newStack(t, config), newStack(t, config)
-	_, err := first.AddInterface(smolnet.Interface{Name: "first", Device: a, Addresses: firstAddresses})
+	_, err := first.AddInterface(smolnet.Interface{
+		Name: "first", Device: a, Addresses: firstAddresses, DuplicateDetection: core.DetectNone})
 	require.NoError(t, err)
-	_, err = second.AddInterface(smolnet.Interface{Name: "second", Device: b, Addresses: secondAddresses})
+	_, err = second.AddInterface(smolnet.Interface{
+		Name: "second", Device: b, Addresses: secondAddresses, DuplicateDetection: core.DetectNone})
 	require.NoError(t, err)
 	return first, second
+}
+
+// prefixes are an interface's addresses.
+func prefixes(l *smolnet.Link) (p []netip.Prefix) {
+	for _, a := range l.Addresses() {
+		p = append(p, a.Prefix)
+	}
+	return p
 }
 
 // linkLocal is the address of IPv6 that the stack's first interface beside the loopback has on its link alone.
 func linkLocal(t testing.TB, s *smolnet.Stack) netip.Addr {
 	t.Helper()
-	for _, prefix := range s.Links()[1].Addresses() {
+	for _, prefix := range prefixes(s.Links()[1]) {
 		if prefix.Addr().Is6() && prefix.Addr().IsLinkLocalUnicast() {
 			return prefix.Addr()
 		}

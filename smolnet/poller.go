@@ -53,6 +53,9 @@ func (l *Link) sendBatch() bool {
 		l.first, l.last = 0, 0
 		if l.ifc.Pending() {
 			l.last = s.core.Output(now, l.ifc, l.outgoing[:])
+			if loopback := s.links[0]; loopback.wantsSender() {
+				loopback.send() // copies of what leaves for groups
+			}
 		}
 		if l.last == 0 {
 			l.stepDown()

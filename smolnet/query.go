@@ -22,6 +22,7 @@ func (r *Resolver) query(ctx context.Context, name string, qtype dnsmessage.Type
 	defer cancel()
 	stop := context.AfterFunc(r.stack.ctx, cancel)
 	defer stop()
+	r.follow()
 	return r.client.Query(ctx, name, qtype)
 }
 

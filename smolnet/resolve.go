@@ -10,9 +10,10 @@ import (
 )
 
 // Resolve returns the addresses that "host:port" stands for on the network, which is one of "tcp", "tcp4", "tcp6",
-// "udp", "udp4" and "udp6", in the order in which to try them. It is what dialer and listener call.
+// "udp", "udp4" and "udp6", in the order in which to try them. On "ip", "ip4" and "ip6" with a protocol, as "ip4:icmp", there are no
+// ports, and "host" is all of it. It is what dialer and listener call.
 //
-// The host is an IPv4 address, an IPv6 address in brackets, perhaps with a zone, a name for the stack's Resolver, or empty,
+// The host is an IPv4 address, an IPv6 address in brackets unless there are no ports, perhaps with a zone, a name for the stack's Resolver, or empty,
 // which yields an invalid netip.Addr. The port is a number, the name of a well-known service, or empty for 0.
 //
 // The errors are net.UnknownNetworkError, *net.AddrError, and the Resolver's, *net.DNSError.
@@ -57,34 +58,31 @@ func (s *Stack) resolveOne(protocol, network, address string) (netip.AddrPort, e
 		return netip.AddrPort{}, err
 	}
 	want6 := n.String() == protocol && strings.Contains(address, "[")
-	return preferred(addrs, want6, netip.AddrPort.Addr), nil
+	return preferred(addrs, want6), nil
 }
 
 // ResolveIPAddr returns the address of a host: see net.ResolveIPAddr. The network is "ip", "ip4" or "ip6". Of several it
 // is the first of IPv4, or of IPv6 if the host is a literal address.
 func (s *Stack) ResolveIPAddr(network, address string) (*net.IPAddr, error) {
-	switch network {
-	case "":
+	if network == "" {
 		network = "ip" // as package net has it
-	default:
-		var err error
-		if network, err = inet.ParseIPNetwork(network); err != nil {
-			return nil, err
-		}
 	}
-	addrs, err := inet.ResolveIP(context.Background(), s.Resolver(), network, address)
+	n, _, err := inet.ParseIPNetwork(network, false)
 	if err != nil {
 		return nil, err
 	}
-	want6 := network == "ip" && strings.Contains(address, ":")
-	addr := preferred(addrs, want6, func(addr netip.Addr) netip.Addr { return addr })
-	return &net.IPAddr{IP: addr.AsSlice(), Zone: addr.Zone()}, nil
+	addrs, err := inet.Resolve(context.Background(), s.Resolver(), n, address)
+	if err != nil {
+		return nil, err
+	}
+	want6 := n == inet.IP && strings.Contains(address, ":")
+	return n.Addr(preferred(addrs, want6)).(*net.IPAddr), nil
 }
 
 // preferred returns the first address of the family that is wanted, or else the first.
-func preferred[T any](addrs []T, want6 bool, of func(T) netip.Addr) T {
+func preferred(addrs []netip.AddrPort, want6 bool) netip.AddrPort {
 	for _, a := range addrs {
-		if addr := of(a); addr.IsValid() && addr.Is6() == want6 {
+		if addr := a.Addr(); addr.IsValid() && addr.Is6() == want6 {
 			return a
 		}
 	}

@@ -57,11 +57,17 @@ type ResolverConfig struct {
 	Hosts map[string][]netip.Addr
 
 	// NoMulticastDNS has the servers asked for names below ".local" and for those of link-local addresses. Otherwise it is
-	// the hosts on all links that are asked for them, by Multicast DNS (RFC 6762), for 1 second and once more.
+	// the hosts on all links that are asked for them, by Multicast DNS (RFC 6762): at once, after 1 second and after 3, and the
+	// lookup fails after 4.
+	//
+	// For that the Resolver has sockets at port 5353 of each interface, from the first such lookup until there has been none for two
+	// minutes. Meanwhile it listens to what hosts tell each other, and keeps that for as long as it holds. It shares the port with
+	// others of the stack's that share it: see listener.ListenConfig and Stack.ListenMulticastUDP.
 	NoMulticastDNS bool
 
 	// CacheEntries is how many answers are kept for as long as they hold, "no such host" included. Together they take about 8 KiB
-	// each at most: where many are larger, fewer are kept. Zero means 1000, a negative number none.
+	// each at most: where many are larger, fewer are kept. As many records are kept that hosts on links have told of, in as much
+	// memory. Zero means 1000, a negative number none.
 	CacheEntries int
 
 	// MaxTTL bounds how long an answer is kept, however long it holds. Zero means a day.
@@ -88,6 +94,8 @@ type Resolver struct {
 	client *dns.Client
 	hosts  hosts
 	turn   atomic.Uint32 // which of the servers NetResolver's next connection is to
+
+	following following
 }
 
 // NewResolver makes a resolver that asks through the stack. The stack's own, of Config.Resolver, is Stack.Resolver. It needs no
@@ -103,7 +111,7 @@ func NewResolver(stack *Stack, config ResolverConfig) (*Resolver, error) {
 	if err != nil {
 		return fail(err)
 	}
-	r := &Resolver{stack: stack, config: config}
+	r := &Resolver{stack: stack, config: config, following: following{domains: config.Search}}
 	if r.hosts, err = newHosts(config.Hosts); err != nil {
 		return fail(err)
 	}
@@ -130,15 +138,22 @@ func NewResolver(stack *Stack, config ResolverConfig) (*Resolver, error) {
 func (s *Stack) Resolver() *Resolver { return s.resolver }
 
 // Servers returns the name servers.
-func (r *Resolver) Servers() []netip.AddrPort { return r.client.Servers() }
+func (r *Resolver) Servers() []netip.AddrPort {
+	r.follow()
+	return r.client.Servers()
+}
 
-// SetServers replaces the name servers, see ResolverConfig.Servers, and forgets what the former ones said. Lookups that are
+// SetServers replaces the name servers, see ResolverConfig.Servers, and those that DHCP servers and routers have told of; and forgets what the
+// former ones said. Lookups that are
 // under way finish with those. The error, which wraps core.ErrConfig, names what is wrong; then the former ones stay.
 func (r *Resolver) SetServers(servers []netip.AddrPort) error {
 	servers, err := checkServers(servers)
 	if err != nil {
 		return fmt.Errorf("smolnet: %w: %w", core.ErrConfig, err)
 	}
+	r.following.mu.Lock()
+	defer r.following.mu.Unlock()
+	r.following.servers = false
 	r.client.SetServers(servers)
 	return nil
 }
@@ -159,15 +174,9 @@ func (c ResolverConfig) withDefaults() (ResolverConfig, error) {
 	if c.Servers, err = checkServers(c.Servers); err != nil {
 		return c, err
 	}
-	c.Search = slices.Clone(c.Search)
-	for i, domain := range c.Search {
-		if !isDomainName(domain) {
-			return c, fmt.Errorf("ResolverConfig.Search: %q is no domain name", domain)
-		}
-		c.Search[i] = rooted(domain)
+	if c.Search, err = checkSearch(c.Search); err != nil {
+		return c, err
 	}
-	// The root adds nothing to a name: it is tried as it is anyway.
-	c.Search = slices.DeleteFunc(c.Search, func(domain string) bool { return domain == "." })
 	if c.NDots == 0 {
 		c.NDots = 1
 	}
@@ -203,6 +212,19 @@ func checkServers(servers []netip.AddrPort) ([]netip.AddrPort, error) {
 		checked = append(checked, netip.AddrPortFrom(addr, port))
 	}
 	return checked, nil
+}
+
+// checkSearch returns the domains, each with a final dot.
+func checkSearch(domains []string) ([]string, error) {
+	domains = slices.Clone(domains)
+	for i, domain := range domains {
+		if !isDomainName(domain) {
+			return nil, fmt.Errorf("ResolverConfig.Search: %q is no domain name", domain)
+		}
+		domains[i] = rooted(domain)
+	}
+	// The root adds nothing to a name: it is tried as it is anyway.
+	return slices.DeleteFunc(domains, func(domain string) bool { return domain == "." }), nil
 }
 
 // rooted returns the name with a final dot.

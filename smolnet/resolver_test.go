@@ -95,10 +95,10 @@ func TestStackAsksItsOwnResolver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := pipe.New(pipe.Config{})
 		serving := newStack(t, smolnet.Config{})
-		_, err := serving.AddInterface(smolnet.Interface{Device: b, Addresses: secondAddresses})
+		_, err := serving.AddInterface(smolnet.Interface{Device: b, DuplicateDetection: core.DetectNone, Addresses: secondAddresses})
 		require.NoError(t, err)
 		asking := newStack(t, smolnet.Config{Resolver: smolnet.ResolverConfig{Servers: nameServers}})
-		_, err = asking.AddInterface(smolnet.Interface{Device: a, Addresses: firstAddresses})
+		_, err = asking.AddInterface(smolnet.Interface{Device: a, DuplicateDetection: core.DetectNone, Addresses: firstAddresses})
 		require.NoError(t, err)
 		serveNames(t, serving, map[string][]dnsmessage.ResourceBody{
 			"www.example.":            addresses("192.168.69.100"),

@@ -28,6 +28,10 @@ func sockaddrOf(n inet.Network, addr net.Addr) *sockaddr {
 		if a != nil {
 			return &sockaddr{a.IP, a.Port, plain(n, a)}
 		}
+	case *net.IPAddr:
+		if a != nil {
+			return &sockaddr{a.IP, 0, plain(n, a)}
+		}
 	}
 	return nil
 }

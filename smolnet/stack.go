@@ -12,19 +12,26 @@
 //
 // # What there is
 //
-// To connect: Stack.Dial, DialContext, DialTimeout, DialTCP and DialUDP; package dialer for more. To listen: Stack.Listen,
-// ListenPacket, ListenTCP and ListenUDP; package listener for more. What they return is a [TCPConn], a [TCPListener] or a [UDPConn]:
-// their namesakes in package net, whose methods they have but for File and SyscallConn.
+// To connect: Stack.Dial, DialContext, DialTimeout, DialTCP, DialUDP and DialIP; package dialer for more. To listen: Stack.Listen,
+// ListenPacket, ListenTCP, ListenUDP and ListenIP; package listener for more. What they return is a [TCPConn], a [TCPListener], a
+// [UDPConn] or an [IPConn]: their namesakes in package net, whose methods they have but for File and SyscallConn.
 //
 // To look names up: Stack.LookupHost and the others of package net's, which ask Stack.Resolver, a [Resolver] that Config.Resolver
 // configures; Resolver.NetResolver for what demands a *net.Resolver. To look around: Stack.Interfaces and the like.
 //
 // What package net has no words for is in addition:
 //
-//   - interfaces: Stack.AddInterface, [Link]
+//   - interfaces: Stack.AddInterface, [Link]; Link.SetForward makes the stack a router, Stack.AddRoute tells it the ways
+//   - interfaces that configure themselves: the fields Autoconf, DHCPv4, DHCPv6 and LinkLocalv4 of [Interface]. Stack.Resolver asks the
+//     name servers that these bring. DHCPv4Server hands out addresses to others
+//   - what a stack knows: Link.Addresses, Neighbours, Groups, Routers, Prefixes, NameServers, SearchDomains, DHCPv4Lease and DHCPv6Lease,
+//     Stack.Routes and PathMTUs; and what becomes of it, as it happens: Stack.Watch
+//   - multicast groups, with their sources: UDPConn.JoinGroup and so on, by the names of golang.org/x/net
 //   - options of TCP: of a stack in Config.TCP, of single connections in the field TCP of dialer.Dialer and listener.ListenConfig,
 //     and later by methods of TCPConn such as SetCongestionControl. TCPConn.Info tells what Linux's tcp_info does
 //   - Stack.DialFastOpen, TCPConn.WriteBuffers
+//   - sockets below the transports: Stack.ListenPing and DialPing for echo requests ("pings") and their replies, or the ICMP errors about
+//     a port; Link.ListenFrames for the frames of an Ethernet; Stack.ListenAllIP for the IP packets of all protocols
 //   - what else the header of a datagram says: UDPConn.SetControlMessage and [ControlMessage]
 //   - connections and datagrams to any address, for proxies, VPNs and sandboxes: Stack.ForwardTCP and Stack.ForwardUDP
 //   - package httpclient, below this one: clients of net/http
@@ -51,10 +58,14 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/smolnet/smolnet/core"
+	"github.com/smolnet/smolnet/core/dhcpv4"
+	"github.com/smolnet/smolnet/core/multicast"
 	"github.com/smolnet/smolnet/core/neighbour"
+	"github.com/smolnet/smolnet/core/reassembly"
 	"github.com/smolnet/smolnet/core/tcp"
 	"github.com/smolnet/smolnet/core/udp"
 	"github.com/smolnet/smolnet/core/wire"
@@ -76,6 +87,12 @@ type Config struct {
 	// slog.LevelDebug. nil: nobody listens.
 	Logger *slog.Logger
 
+	// NoEchoReply leaves echo requests ("pings") unanswered by the stack.
+	NoEchoReply bool
+
+	// NoFlowLabels leaves the flow labels of IPv6 zero. Otherwise those of TCP and UDP are a seeded hash of addresses and ports.
+	NoFlowLabels bool
+
 	// TCP and UDP configure the transports. The options in them are the defaults of connections and sockets.
 	TCP tcp.Config
 	UDP udp.Config
@@ -83,7 +100,14 @@ type Config struct {
 	// Neighbours has the times and numbers of probes of neighbour discovery.
 	Neighbours neighbour.Config
 
-	// Resolver says whom the stack asks for the numbers of names, and how. The zero value knows nobody to ask.
+	// Multicast has the robustness and the query interval of IGMP and Multicast Listener Discovery.
+	Multicast multicast.Config
+
+	// Reassembly has the times that fragments wait for the others of their packets.
+	Reassembly reassembly.Config
+
+	// Resolver says whom the stack asks for the numbers of names, and how. Without Servers, or without Search, it takes those that
+	// DHCP servers and routers tell of.
 	Resolver ResolverConfig
 }
 
@@ -106,11 +130,54 @@ type Interface struct {
 	// NoIPv6 leaves IPv6 off.
 	NoIPv6 bool
 
+	// NoGroupReports has the interface tell nobody of the multicast groups that it belongs to. Otherwise it speaks IGMP and
+	// Multicast Listener Discovery.
+	NoGroupReports bool
+
+	// Forward has the stack route packets that arrive by the interface and are for others to whichever interface leads to
+	// them: see Link.SetForward. Without it they are dropped.
+	Forward bool
+
+	// IgnoreRedirects has the stack stay with its routes when a router on the link knows a better way. Redirects are ignored
+	// where Forward is set, too.
+	IgnoreRedirects bool
+
+	// AnyIP are ranges of addresses that the interface answers for though they are not its own: see Link.SetAnyIP.
+	AnyIP []netip.Prefix
+
 	// Addresses are the interface's own addresses with the prefixes of the networks that they are in.
 	Addresses []netip.Prefix
 
+	// DuplicateDetection says which addresses are looked for on the link before they are used. By default those of IPv6 are,
+	// which takes a second or two on an Ethernet; meanwhile who dials, or listens at such an address, waits, if it is one of Addresses
+	// or link-local.
+	DuplicateDetection core.DuplicateDetection
+
+	// Autoconf, StableSecret and TemporaryAddresses have the interface configure itself from what routers advertise: see
+	// core.InterfaceConfig.
+	Autoconf           bool
+	StableSecret       []byte
+	TemporaryAddresses bool
+
 	// Routes lead to what lies behind routers.
 	Routes []core.Route
+
+	// DHCPv4 has the interface, an Ethernet's, get itself an IPv4 address, routes and so on from a DHCP server. The lease goes
+	// back to the server when the stack is closed. What package core fills in stays zero; &dhcpv4.Config{} will do. nil: it does
+	// not. Calls do not wait for the lease, which takes some seconds: until it is there they fail, and Stack.Watch tells when.
+	DHCPv4 *dhcpv4.Config
+
+	// LinkLocalv4 has the interface, an Ethernet's, give itself an IPv4 link-local address (RFC 3927) if it has no other IPv4
+	// address: with DHCPv4 once no server answers, until one does; otherwise at once.
+	LinkLocalv4 bool
+
+	// DHCPv4Server has the interface hand out addresses of its network to others. A zero Addr in it stands for the interface's
+	// first IPv4 address. nil: it does not.
+	DHCPv4Server *dhcpv4.ServerConfig
+
+	// DHCPv6 says what the interface asks DHCPv6 servers for. By default that is what routers say, if it listens to them. The
+	// addresses go back to the server when the stack is closed.
+	DHCPv6 core.DHCPv6Config
 }
 
 // Stack is a TCP/IP stack. Its methods may be called by several goroutines at once.
@@ -130,6 +197,11 @@ type Stack struct {
 	core   *core.Stack
 	links  []*Link // the loopback first
 	closed bool
+
+	serversChanged atomic.Uint64 // how often what the stack knows of name servers has changed
+
+	watches  []*Watch
+	settling chan struct{} // closed when something becomes of an address; nil: nobody waits for that
 
 	steppedDown sync.Cond // of mu: a link has no sender any more
 
@@ -151,23 +223,22 @@ func New(config Config) (*Stack, error) {
 		config.TCP.Options.KeepAlive = defaultKeepAlive
 	}
 	config.Rand = cmp.Or(config.Rand, rand.Reader)
+	s := &Stack{keepAlive: config.TCP.Options.KeepAlive, logger: config.Logger, rand: config.Rand}
 	c, err := core.New(time.Now(), core.Config{
-		Limits: config.Limits, Rand: config.Rand, Logger: config.Logger,
-		TCP: config.TCP, UDP: config.UDP, Neighbours: config.Neighbours,
+		Limits: config.Limits, Event: s.happened, Rand: config.Rand, Logger: config.Logger, NoEchoReply: config.NoEchoReply,
+		NoFlowLabels: config.NoFlowLabels,
+		TCP:          config.TCP, UDP: config.UDP, Neighbours: config.Neighbours, Multicast: config.Multicast, Reassembly: config.Reassembly,
 	})
 	if err != nil {
 		return nil, err
 	}
-	s := &Stack{
-		keepAlive: config.TCP.Options.KeepAlive,
-		logger:    config.Logger,
-		rand:      config.Rand,
-		core:      c,
-	}
+	s.core = c
 	s.dialer.Stack = s
 	if s.resolver, err = NewResolver(s, config.Resolver); err != nil {
 		return nil, err
 	}
+	s.resolver.following.servers = len(config.Resolver.Servers) == 0
+	s.resolver.following.search = len(config.Resolver.Search) == 0
 	s.ctx, s.end = context.WithCancel(context.Background())
 	s.steppedDown.L = &s.mu
 	for _, ifc := range c.Interfaces() {
@@ -210,9 +281,18 @@ func (s *Stack) Counters() core.Counters {
 	return s.core.Counters()
 }
 
+// PathMTUs returns what routers have said of the ways to destinations, and is still believed: see core.Limits.PathMTUs.
+func (s *Stack) PathMTUs() []core.PathMTU {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.core.PathMTUs()
+}
+
 // Close resets all connections, makes every call return, closes the devices, and ends every goroutine of the
-// stack's before it returns. What is still called afterwards returns net.ErrClosed, in a *net.OpError. Closing
-// again does nothing.
+// stack's before it returns. DHCP leases go back to their servers. What is still called afterwards returns net.ErrClosed, in a
+// *net.OpError. Closing again does nothing.
+//
+// What is to be sent for this is sent if the devices take it at once. One whose Send does not return is closed after a second.
 func (s *Stack) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -225,8 +305,13 @@ func (s *Stack) Close() error {
 	if s.timer != nil && s.timer.Stop() {
 		s.goroutines.Done()
 	}
-	// The resets leave if the devices take them at once, whoever is sending.
+	giveUp := s.closeDevicesAfter(closePatience)
+	// The resets, and what gives leases back, leave if the devices take them at once, whoever is sending.
 	s.core.TCP().Close(time.Now())
+	for _, l := range s.links {
+		l.ifc.StopDHCPv4(time.Now())
+		l.ifc.StopDHCPv6(time.Now())
+	}
 	s.release()
 	s.mu.Lock()
 	for _, l := range s.links {
@@ -236,11 +321,7 @@ func (s *Stack) Close() error {
 	}
 	s.mu.Unlock()
 
-	for _, l := range s.links {
-		if l.device != nil {
-			l.device.Close()
-		}
-	}
+	giveUp()
 	s.goroutines.Wait()
 
 	// Who is still sending is about to find out that the device is closed, and counts what could not be sent.
@@ -252,6 +333,33 @@ func (s *Stack) Close() error {
 		l.discard()
 	}
 	s.core.Close(time.Now())
+	for _, w := range s.watches {
+		w.close()
+	}
 	s.unlock()
 	return nil
+}
+
+// closePatience is how long Close waits for a device that neither sends a packet nor refuses it, which no device should do.
+const closePatience = time.Second
+
+// closeDevicesAfter closes all devices after the time, or as soon as the function is called that it returns, which waits for that. The
+// stack is closed, so that there will be no more of them.
+func (s *Stack) closeDevicesAfter(patience time.Duration) (now func()) {
+	done := make(chan struct{})
+	closeDevices := func() {
+		defer close(done)
+		for _, l := range s.links {
+			if l.device != nil {
+				l.device.Close()
+			}
+		}
+	}
+	timer := time.AfterFunc(patience, closeDevices)
+	return func() {
+		if timer.Stop() {
+			closeDevices()
+		}
+		<-done
+	}
 }

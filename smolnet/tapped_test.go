@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/smolnet/smolnet/core"
 	"github.com/smolnet/smolnet/core/packet"
 	"github.com/smolnet/smolnet/core/wire"
 	"github.com/smolnet/smolnet/dev"
@@ -60,7 +61,7 @@ func newTapped(t testing.TB, link pipe.Config, config smolnet.Config) (stacks [2
 		if i == 1 {
 			addresses = secondAddresses
 		}
-		_, err := stacks[i].AddInterface(smolnet.Interface{Device: taps[i], Addresses: addresses})
+		_, err := stacks[i].AddInterface(smolnet.Interface{Device: taps[i], DuplicateDetection: core.DetectNone, Addresses: addresses})
 		require.NoError(t, err)
 	}
 	return stacks, taps

@@ -160,7 +160,7 @@ func (c *TCPConn) SetUserTimeout(d time.Duration) error {
 	return c.control("set", "setsockopt", func(now time.Time) error { return c.tcp.SetUserTimeout(now, d) })
 }
 
-// SetHopLimit sets IPv6's hop limit and IPv4's TTL, 1 to 255; 0: the default of 64. Package net has no such method;
+// SetHopLimit sets IPv6's hop limit and IPv4's TTL, 1 to 255; 0: the interface's, which is 64 unless routers say otherwise. Package net has no such method;
 // golang.org/x/net has. For any other n the error, a *net.OpError, is syscall.EINVAL.
 func (c *TCPConn) SetHopLimit(n int) error {
 	return c.control("set", "setsockopt", func(time.Time) error {

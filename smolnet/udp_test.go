@@ -197,7 +197,11 @@ func TestDatagramErrors(t *testing.T) {
 		_, _, err = server.WriteMsgUDP(data, make([]byte, 16), to) // a message that has no room for its own length
 		require.ErrorIs(t, err, syscall.EINVAL)
 
-		for _, size := range []int{65508, 65536, 1 << 20} {
+		longest := 65535 - 20 - 8
+		if to.IP.To4() == nil {
+			longest = 65535 - 8 // IPv6's length does not count its header
+		}
+		for _, size := range []int{longest + 1, 65536, 1 << 20} {
 			_, err = client.Write(make([]byte, size))
 			require.ErrorIs(t, err, syscall.EMSGSIZE, "%d octets", size)
 			requireOp(t, err, "write")

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/smolnet/smolnet/core/udp"
 	"github.com/smolnet/smolnet/internal/neterr"
@@ -42,6 +43,7 @@ func (c *UDPConn) Close() error {
 		return c.failure("close", "close", net.ErrClosed)
 	}
 	c.ep.close()
+	c.udp.LeaveGroups(time.Now())
 	c.udp.Close()
 	s.release()
 	return nil

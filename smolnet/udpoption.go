@@ -41,8 +41,8 @@ func (c *UDPConn) SetWriteBuffer(bytes int) error {
 	return c.setEndpoint(func(e *udp.Endpoint) error { return e.SetSendBuffer(max(bytes, 0)) })
 }
 
-// SetHopLimit sets IPv6's hop limit and IPv4's TTL of datagrams that are not sent to multicast addresses, 1 to 255; 0: the default of
-// 64. Package net has no such method; golang.org/x/net has. For any other n the error, a *net.OpError, is syscall.EINVAL.
+// SetHopLimit sets IPv6's hop limit and IPv4's TTL of datagrams that are not sent to multicast addresses, 1 to 255; 0: the
+// interface's, which is 64 unless routers say otherwise. Package net has no such method; golang.org/x/net has. For any other n the error, a *net.OpError, is syscall.EINVAL.
 func (c *UDPConn) SetHopLimit(n int) error { return c.setOctet(n, (*udp.Endpoint).SetHopLimit) }
 
 // SetMulticastHopLimit sets IPv6's hop limit and IPv4's TTL of datagrams that are sent to multicast addresses, 1 to 255; 0: the
@@ -64,6 +64,20 @@ func (c *UDPConn) setOctet(n int, set func(*udp.Endpoint, uint8)) error {
 			return ip.ErrInvalid
 		}
 		set(e, uint8(n))
+		return nil
+	})
+}
+
+// SetPathMTUDiscovery says what becomes from now on of datagrams larger than the link, or the path to their destination, carries:
+// by default, udp.PathMTUWant, they leave in fragments. With udp.PathMTUDo and udp.PathMTUProbe nothing is cut, and they fail with
+// syscall.EMSGSIZE. Package net has no such method; it is Linux's IP_MTU_DISCOVER. For an unknown mode the error, a *net.OpError, is
+// syscall.EINVAL.
+func (c *UDPConn) SetPathMTUDiscovery(mode udp.PathMTUDiscovery) error {
+	return c.setEndpoint(func(e *udp.Endpoint) error {
+		if mode > udp.PathMTUProbe {
+			return ip.ErrInvalid
+		}
+		e.SetPathMTUDiscovery(mode)
 		return nil
 	})
 }

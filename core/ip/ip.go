@@ -13,6 +13,7 @@ import (
 // Protocol numbers, as assigned by IANA.
 const (
 	ProtocolICMPv4 = 1
+	ProtocolIGMP   = 2
 	ProtocolTCP    = 6
 	ProtocolUDP    = 17
 	ProtocolICMPv6 = 58
@@ -78,6 +79,10 @@ type Path interface {
 
 	// MTU is the largest IP packet, in octets, that the link carries.
 	MTU() int
+
+	// PathMTU is the largest IP packet, in octets, that is not known to be too large for any link on the way: MTU, or less
+	// for some time after a router has said so.
+	PathMTU() int
 
 	// SegmentsTCP reports whether the link takes TCP super-segments of the address family that the path leads to.
 	SegmentsTCP() bool

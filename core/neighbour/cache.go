@@ -1,10 +1,12 @@
 package neighbour
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"math"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/smolnet/smolnet/core/wire"
@@ -18,6 +20,8 @@ type Cache struct {
 	queued   int // octets of memory that waiting packets take
 	counters Counters
 	closed   bool
+
+	reachable, retransmit, expireAfter time.Duration // as configured
 }
 
 // New returns an empty cache. The error wraps ErrInvalid and names the value.
@@ -26,7 +30,10 @@ func New(cfg Config) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cache{cfg: cfg, entries: make(map[netip.Addr]*Entry)}, nil
+	return &Cache{
+		cfg: cfg, entries: make(map[netip.Addr]*Entry),
+		reachable: cfg.ReachableTime, retransmit: cfg.Retransmit, expireAfter: cfg.ExpireAfter,
+	}, nil
 }
 
 // Len is the number of entries, static ones included.
@@ -61,6 +68,16 @@ func (c *Cache) All() iter.Seq[*Entry] {
 			}
 		}
 	}
+}
+
+// Neighbours returns what is known of all neighbours, ordered by their addresses, IPv4's first.
+func (c *Cache) Neighbours() []Neighbour {
+	all := make([]Neighbour, 0, len(c.entries))
+	for e := range c.All() {
+		all = append(all, e.Neighbour())
+	}
+	slices.SortFunc(all, func(a, b Neighbour) int { return a.Addr.Compare(b.Addr) })
+	return all
 }
 
 // Heard takes note of a neighbour's own claim to a hardware address: the source link-layer address of a solicitation,
@@ -197,6 +214,13 @@ func (c *Cache) Flush() {
 	for i := range rankStatic {
 		c.forgetAll(&c.ranks[i])
 	}
+}
+
+// SetTimes sets ReachableTime and Retransmit anew, as a router asks for. 0 stands for what the cache was configured with. Timers
+// that run are left to run out.
+func (c *Cache) SetTimes(reachable, retransmit time.Duration) {
+	c.cfg.ReachableTime, c.cfg.Retransmit = cmp.Or(reachable, c.reachable), cmp.Or(retransmit, c.retransmit)
+	c.cfg.ExpireAfter = max(c.expireAfter, c.cfg.ReachableTime+c.cfg.ReachableTime/2)
 }
 
 // Close forgets everything and drops what waits, and whatever is output to its entries from now on.

@@ -529,3 +529,75 @@ func BenchmarkOutputAndConfirm(b *testing.B) {
 	}
 	_ = hw
 }
+
+// TestChanges: the link is told when a neighbour can be reached that could not before, or elsewhere, when it can no longer be, and
+// when what it was told of is forgotten.
+func TestChanges(t *testing.T) {
+	s := newScript(t)
+	want := func(why string, changes ...string) {
+		t.Helper()
+		require.Equal(t, changes, s.changes, why)
+		s.changes = nil
+	}
+	at := func(addr netip.Addr, hw wire.HardwareAddr) string { return addr.String() + " " + hw.String() }
+	e := s.cache.Entry(peer6)
+	s.output(e, 1)
+	want("it is being looked for")
+	s.cache.Advertised(s.now, peer6, hwA, true, true, false)
+	want("it has answered", at(peer6, hwA)+" REACHABLE")
+	s.cache.Advertised(s.now, peer6, hwB, false, true, true)
+	want("it is elsewhere", at(peer6, hwB)+" router STALE")
+	e.Confirm(s.now)
+	want("it was there all the time")
+	s.advance(time.Minute)
+	require.True(t, e.Dead, "it was not in use, which is no failure")
+	want("it is forgotten", "forgotten "+at(peer6, hwB)+" router STALE")
+	e = s.cache.Heard(s.now, peer6, hwA)
+	want("it is heard", at(peer6, hwA)+" STALE")
+	s.output(e, 2)
+	s.advance(8 * time.Second)
+	want("it does not answer", peer6.String()+" FAILED")
+	s.cache.Heard(s.now, peer6, hwA)
+	want("it is heard after all", at(peer6, hwA)+" STALE")
+	s.output(s.cache.Entry(peer4), 3)
+	require.True(t, s.cache.Remove(peer4))
+	want("who was only looked for was never told of")
+	s.output(s.cache.Entry(peer4), 4)
+	s.advance(3 * time.Second)
+	want("another was never found", peer4.String()+" FAILED")
+	require.Equal(t, []Neighbour{{Addr: peer4, State: Failed}, {Addr: peer6, HardwareAddr: hwA, State: Stale}}, s.cache.Neighbours())
+	s.output(s.cache.Entry(peer4), 5)
+	require.Equal(t, Neighbour{Addr: peer4, State: Incomplete, Queued: 1}, s.cache.Neighbours()[0])
+	s.cache.Flush()
+	require.ElementsMatch(t, []string{"forgotten " + peer4.String() + " INCOMPLETE", "forgotten " + at(peer6, hwA) + " STALE"}, s.changes)
+	s.changes = nil
+	s.cache.Heard(s.now, peer6, hwA)
+	s.changes = nil
+	s.cache.Close()
+	want("what is closed says nothing")
+}
+
+// TestSetTimes: a router's times hold until it says others, or the cache's own are set again.
+func TestSetTimes(t *testing.T) {
+	s := newScript(t)
+	s.cache.SetTimes(10*time.Minute, 3*time.Second)
+	e := s.cache.Entry(peer6)
+	s.output(e, 1)
+	s.advance(3*time.Second - 1)
+	require.Len(t, s.probes, 1)
+	s.advance(1)
+	require.Len(t, s.probes, 2)
+	s.random = uint64(5 * time.Minute)
+	s.cache.Advertised(s.now, peer6, hwA, true, true, false)
+	s.advance(10*time.Minute - 1)
+	s.wantState(e, Reachable, "a confirmation holds for longer")
+	s.advance(1)
+	s.wantState(e, Stale, "but not for ever")
+	s.advance(4 * time.Minute)
+	require.False(t, e.Dead, "and it is remembered for as long as that makes sense")
+
+	s.cache.SetTimes(0, 0)
+	require.Equal(t, DefaultReachableTime, s.cache.cfg.ReachableTime)
+	require.Equal(t, DefaultRetransmit, s.cache.cfg.Retransmit)
+	require.Equal(t, DefaultExpireAfter, s.cache.cfg.ExpireAfter)
+}

@@ -19,6 +19,7 @@ type Entry struct {
 	state  State
 	rank   rank
 	router bool
+	told   bool              // the link knows of the entry
 	hw     wire.HardwareAddr // valid from Stale on
 	probes int               // sent since Incomplete or Probe began
 	addr   netip.Addr
@@ -170,12 +171,21 @@ func (e *Entry) learn(now int64, hw wire.HardwareAddr, state State) {
 	if e.state == Incomplete {
 		c.counters.Resolved++
 	}
+	changed := e.state < Stale || e.hw != hw
 	e.hw, e.confirmed = hw, now
 	waiting := e.takeQueue()
 	e.enter(now, state)
+	if changed {
+		e.changed(now)
+	}
 	for p := waiting.Pop(); p != nil; p = waiting.Pop() {
 		c.cfg.Link.Transmit(now, e, p)
 	}
+}
+
+func (e *Entry) changed(now int64) {
+	e.told = true
+	e.cache.cfg.Link.Changed(now, e)
 }
 
 // probe asks the neighbour once more, or as soon as it may be asked.
@@ -214,6 +224,7 @@ func (e *Entry) retry(now int64, probes int) {
 	c.counters.Failed++
 	waiting := e.takeQueue()
 	e.enter(now, Failed)
+	e.changed(now)
 	for p := waiting.Pop(); p != nil; p = waiting.Pop() {
 		c.counters.Unreachable++
 		c.cfg.Link.Unreachable(now, e, p)

@@ -109,10 +109,14 @@ func (c *Cache) forget(e *Entry) {
 	c.cfg.Timers.Remove(&e.timer)
 	delete(c.entries, e.addr)
 	c.ranks[e.rank].remove(e)
-	e.Dead, e.state = true, None
+	e.Dead = true
 	waiting := e.takeQueue()
 	c.counters.Discarded += uint64(waiting.Len())
 	waiting.Reset()
+	if e.told && !c.closed {
+		c.cfg.Link.Forgotten(e)
+	}
+	e.state = None
 }
 
 func (c *Cache) forgetAll(l *list) {

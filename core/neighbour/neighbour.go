@@ -43,6 +43,13 @@ type Link interface {
 	// Transmit sends p, which has been waiting, to the hardware address that e now has. It takes p.
 	Transmit(now int64, e *Entry, p *packet.Packet)
 
+	// Changed is told that e's hardware address has become known, or is another, or that e has not answered and is Failed.
+	Changed(now int64, e *Entry)
+
+	// Forgotten is told that e, of which Changed was told, is not in the cache any more; its State is what it was. Of what Close
+	// forgets it is not told.
+	Forgotten(e *Entry)
+
 	// Unreachable is told of each packet that waited for a neighbour in vain, so that its sender learns of it. It
 	// takes p.
 	Unreachable(now int64, e *Entry, p *packet.Packet)

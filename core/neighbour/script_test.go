@@ -22,6 +22,7 @@ type script struct {
 	events  []string
 	packets map[uint32]bool // handed in, and not yet seen again
 	random  uint64          // what the cache draws
+	changes []string        // that the link was told of
 	probes  []int64         // when probes were sent
 	probed  map[*Entry]int64
 
@@ -82,6 +83,18 @@ func (s *script) Transmit(now int64, e *Entry, p *packet.Packet) {
 	require.True(s.t, ok)
 	s.events = append(s.events, fmt.Sprintf("packet %d to %s", p.Seq, hwName(hw)))
 	s.take(p)
+}
+
+func (s *script) Changed(now int64, e *Entry) {
+	require.Equal(s.t, s.now, now)
+	require.True(s.t, e.State() == Failed || e.State() >= Stale)
+	s.changes = append(s.changes, e.Neighbour().String())
+}
+
+func (s *script) Forgotten(e *Entry) {
+	require.True(s.t, e.Dead)
+	require.Nil(s.t, s.cache.Lookup(e.Addr()))
+	s.changes = append(s.changes, "forgotten "+e.Neighbour().String())
 }
 
 func (s *script) Unreachable(now int64, e *Entry, p *packet.Packet) {

@@ -53,9 +53,27 @@ type IPInfo struct {
 	Protocol     uint8 // the transport's protocol number
 	HopLimit     uint8 // IPv4's TTL
 	TrafficClass uint8 // IPv4's TOS
+	Loop         bool  // if it leaves for a group, a copy comes back to whoever in the stack itself belongs to that
 	Group        bool  // came to a broadcast or multicast address of the IP or link layer
+	Forwarded    bool  // is on its way through the stack to somebody else, and keeps its network headers
+	Whole        bool  // on the way down: begins with its own IP header or, if Dst is not valid, with its link header
 	Foreign      bool  // came to an address that is not the stack's own, or leaves from one, by no other interface than Link
+
+	Fragmentation Fragmentation // of a packet on its way down
 }
+
+// Fragmentation says who may cut a packet that is larger than what it has to pass through carries.
+type Fragmentation uint8
+
+const (
+	// FragmentAtSource: the stack cuts it to what the path to the destination is known to carry. Routers may not, and so
+	// let the stack know what that is.
+	FragmentAtSource Fragmentation = iota
+	// FragmentAnywhere: the stack cuts it to what the link carries, and routers of IPv4 to what the next one does.
+	FragmentAnywhere
+	// DontFragment: nobody. The stack refuses it if the link does not carry it; what routers say is for who has sent it.
+	DontFragment
+)
 
 // ChecksumState says what is known of a packet's transport checksum.
 type ChecksumState uint8
@@ -68,6 +86,9 @@ const (
 	ChecksumPartial
 	// ChecksumVerified: the device has verified it, and whoever receives the packet need not.
 	ChecksumVerified
+	// ChecksumAssembled: as ChecksumFull, in a packet that was put together from fragments. Who receives it must verify it
+	// even where the device vouches for all checksums, because no device has seen the whole.
+	ChecksumAssembled
 )
 
 // piece is payload that a packet references.
@@ -283,6 +304,12 @@ func (p *Packet) Clone() *Packet {
 // buffer would be full after the first few.
 func (p *Packet) Cost() int {
 	return len(p.head.data) + len(p.ext[0].data) + len(p.ext[1].data)
+}
+
+// Unverified reports whether who receives the packet must verify its transport checksum. vouched says that the device delivers
+// only packets whose checksum is right.
+func (p *Packet) Unverified(vouched bool) bool {
+	return p.Checksum == ChecksumFull && !vouched || p.Checksum == ChecksumAssembled
 }
 
 // SetPartialChecksum marks the transport checksum as the device's to complete: the transport header begins offset

@@ -31,6 +31,32 @@ type Route struct {
 	Metric int
 	// Link is the index of the interface, 1 or more.
 	Link int32
+	// Origin says where the route came from. It does not distinguish routes.
+	Origin Origin
+}
+
+// Origin says where an address or a route came from.
+type Origin uint8
+
+const (
+	Static    Origin = iota // somebody has configured it
+	LinkLocal               // made by the stack itself, for one link
+	Autoconf                // from a router's advertisements
+	DHCPv4                  // from a DHCP server
+	DHCPv6                  // from a DHCPv6 server
+	Redirect                // from a router that knew a better way
+
+	numOrigins
+)
+
+var origins = [numOrigins]string{"static", "link-local", "autoconf", "dhcpv4", "dhcpv6", "redirect"}
+
+// String is the origin in a word.
+func (o Origin) String() string {
+	if o >= numOrigins {
+		return fmt.Sprintf("origin %d", uint8(o))
+	}
+	return origins[o]
 }
 
 // String is the route on one line: "192.0.2.0/24 via 198.51.100.1 link 2 metric 0".
@@ -107,6 +133,18 @@ func (t *Table) Remove(r Route) error {
 		return fmt.Errorf("%w: %v", ErrNotFound, r)
 	}
 	return nil
+}
+
+// Find returns the route with r's Destination, Gateway and Link.
+func (t *Table) Find(r Route) (Route, bool) {
+	for _, l := range *t.family(r.Destination.Addr()) {
+		if l.bits == r.Destination.Bits() {
+			if i := slices.IndexFunc(l.routes, r.same); i >= 0 {
+				return l.routes[i], true
+			}
+		}
+	}
+	return Route{}, false
 }
 
 // RemoveLink removes all routes by an interface and returns how many there were.

@@ -17,7 +17,7 @@ func addr(s string) netip.Addr {
 }
 
 func via(destination, gateway string, metric int, link int32) Route {
-	return Route{netip.MustParsePrefix(destination), addr(gateway), metric, link}
+	return Route{Destination: netip.MustParsePrefix(destination), Gateway: addr(gateway), Metric: metric, Link: link}
 }
 
 func TestLookup(t *testing.T) {

@@ -108,9 +108,8 @@ func (c *Conn) SetUserTimeout(now time.Time, d time.Duration) error {
 	return nil
 }
 
-// SetHopLimit sets IPv6's hop limit and IPv4's TTL; 0 stands for 64.
+// SetHopLimit sets IPv6's hop limit and IPv4's TTL; 0 stands for the interface's, 64 unless routers say otherwise.
 func (c *Conn) SetHopLimit(n uint8) {
-	fill(&n, defaultOptions.HopLimit)
 	_ = c.change(func(o *Options) { o.HopLimit = n })
 }
 

@@ -213,5 +213,5 @@ func TestHopLimitAndTrafficClassAreChanged(t *testing.T) {
 	require.EqualValues(t, 0xb8, s.net.sent[0].IP.TrafficClass)
 	require.ErrorIs(t, c.SetTrafficClass(0xb9), ip.ErrInvalid, "the two low bits are ECN's")
 	c.SetHopLimit(0)
-	require.EqualValues(t, 64, c.Info().Options.HopLimit)
+	require.Zero(t, c.Info().Options.HopLimit, "the interface's again")
 }

@@ -41,12 +41,13 @@ type Counters struct {
 	HalfOpenStale    uint64 // of HalfOpenTimeouts: earlier than SYNRetries has it, to make room for new ones
 	HalfOpenResets   uint64 // half-open connections that the peer reset
 
-	Held           uint64 // SYNs that forwarders have taken to hold
-	HeldDuplicates uint64 // SYNs dropped: those before them are held still
-	HeldTimeouts   uint64 // held requests that nobody has decided on in time
-	HeldResets     uint64 // held requests that the peer reset
-	InFlightFull   uint64 // SYNs dropped: a forwarder has too many requests in flight, or Limits.HalfOpen
-	NotForwarded   uint64 // segments dropped: to others' addresses, behind a forwarder that was closed
+	Held             uint64 // SYNs that forwarders have taken to hold
+	HeldDuplicates   uint64 // SYNs dropped: those before them are held still
+	HeldTimeouts     uint64 // held requests that nobody has decided on in time
+	HeldResets       uint64 // held requests that the peer reset
+	InFlightFull     uint64 // SYNs dropped: a forwarder has too many requests in flight, or Limits.HalfOpen
+	InFlightPeerFull uint64 // SYNs dropped: a forwarder has too many requests of that peer in flight
+	NotForwarded     uint64 // segments dropped: to others' addresses, behind a forwarder that was closed
 
 	CookiesSent     uint64 // SYNs answered with a SYN cookie: the SYN queue was full
 	CookiesReceived uint64 // connections made from a cookie that came back

@@ -30,6 +30,9 @@ type ForwardConfig struct {
 	// InFlight bounds the requests whose handshake is not complete, be they held or answered. 0: Limits.InFlight, which is also
 	// the most.
 	InFlight int
+	// InFlightPerPeer bounds those of them that are one peer's, by its IPv4 address or the first half of its IPv6 address. 0: half of
+	// InFlight, and at least 16.
+	InFlightPerPeer int
 	// Backlog bounds the accept queue, of connections that were answered for nobody in particular. 0: Limits.Backlog, which is
 	// also the most.
 	Backlog int
@@ -47,7 +50,7 @@ func (h *Host) Forward(cfg ForwardConfig) (*Forwarder, error) {
 	for _, v := range []struct {
 		name  string
 		value int64
-	}{{"InFlight", int64(cfg.InFlight)}, {"Backlog", int64(cfg.Backlog)}, {"HoldTime", int64(cfg.HoldTime)}} {
+	}{{"InFlight", int64(cfg.InFlight)}, {"InFlightPerPeer", int64(cfg.InFlightPerPeer)}, {"Backlog", int64(cfg.Backlog)}, {"HoldTime", int64(cfg.HoldTime)}} {
 		if v.value < 0 {
 			return nil, fmt.Errorf("%s %d: %w", v.name, v.value, ip.ErrInvalid)
 		}
@@ -74,6 +77,7 @@ func (h *Host) Forward(cfg ForwardConfig) (*Forwarder, error) {
 		f.holdTime = int64(cfg.HoldTime)
 	}
 	f.listener.synQueue = f.inFlight
+	f.listener.perPeer = newPerPeer(cfg.InFlightPerPeer, f.inFlight)
 	if err := h.beginForwarding(f); err != nil {
 		return nil, err
 	}
@@ -151,6 +155,7 @@ func (f *Forwarder) open(now int64, s *segment, leastISS uint32) {
 	h.insert(&r.entry, r)
 	h.halfOpen++
 	f.held++
+	f.listener.perPeer.enter(&r.id)
 	h.counters.Held++
 	h.network.Timers().Arm(&r.timer, r, now+f.holdTime)
 	f.waiting.push(r)
@@ -161,7 +166,12 @@ func (f *Forwarder) open(now int64, s *segment, leastISS uint32) {
 func (f *Forwarder) admits(s *segment) bool {
 	h := f.listener.host
 	if f.InFlight() < f.inFlight && h.halfOpen < h.config.Limits.HalfOpen {
-		return true
+		name := s.name()
+		if !f.listener.perPeer.full(&name) {
+			return true
+		}
+		h.dropped(&h.counters.InFlightPeerFull, s.packet, "too many requests of one peer in flight")
+		return false
 	}
 	h.dropped(&h.counters.InFlightFull, s.packet, "too many requests in flight")
 	return false

@@ -359,6 +359,63 @@ func TestInFlightIsBounded(t *testing.T) {
 	s.wantConsistent()
 }
 
+// One peer, or who forges its address, does not hold up the others.
+func TestInFlightOfOnePeerIsBounded(t *testing.T) {
+	s, f := newForwarding(t, func(c *ForwardConfig) { c.InFlight, c.InFlightPerPeer = 40, 2 })
+	busy := s.peer.Addr()
+	first := s.held(f)
+	s.newPeer()
+	var owner recorder
+	second := s.held(f)
+	require.NoError(t, second.Answer(s.now, &owner))
+	s.want("an answer still counts", seg{flags: "S.", ack: 1})
+	refused := func(why string) {
+		t.Helper()
+		before := s.host.Counters().InFlightPeerFull
+		s.newPeer()
+		s.recv(seg{flags: "S", win: 65535})
+		s.wantIdle("dropped, not reset")
+		require.Nil(t, f.Next(), why)
+		require.EqualValues(t, 1, s.host.Counters().InFlightPeerFull-before, why)
+	}
+	refused("it has two already")
+	s.peer = netip.AddrPortFrom(busy.Next(), s.peer.Port())
+	s.iss = 0
+	other := s.held(f)
+	require.Equal(t, 3, f.InFlight(), "another has room")
+
+	s.peer = netip.AddrPortFrom(busy, s.peer.Port()+1)
+	require.NoError(t, first.Ignore())
+	s.newPeer()
+	third := s.held(f)
+	refused("it has two again")
+	second.Cancel(s.now)
+	s.net.discard()
+	require.Equal(t, ip.Failed, owner.take())
+	s.newPeer()
+	fourth := s.held(f)
+	for _, r := range []*Request{other, third, fourth} {
+		require.NoError(t, r.Ignore())
+	}
+	require.Empty(t, f.listener.perPeer.requests, "nobody is remembered")
+	s.wantConsistent()
+}
+
+func TestPeersOfIPv6AreNetworks(t *testing.T) {
+	p := newPerPeer(1, 40)
+	of := func(addr string) *id {
+		i := foreignID(netip.MustParseAddrPort("[2001:db8::1]:80"), netip.AddrPortFrom(netip.MustParseAddr(addr), 1), 2)
+		return &i
+	}
+	p.enter(of("2001:db8:0:1::1"))
+	require.True(t, p.full(of("2001:db8:0:1:ffff::2")), "whoever has one has the rest")
+	require.False(t, p.full(of("2001:db8:0:2::1")))
+	require.Equal(t, 20, newPerPeer(0, 40).most)
+	require.Equal(t, 3, newPerPeer(0, 3).most)
+	require.Equal(t, 16, newPerPeer(0, 20).most)
+	require.Equal(t, 40, newPerPeer(99, 40).most)
+}
+
 func TestRequestsCountAmongTheHalfOpen(t *testing.T) {
 	s := newScript(t, func(c *Config) { c.Limits.HalfOpen = 2 })
 	s.local, s.foreign = far, true

@@ -59,6 +59,7 @@ func (o *halfOpen) begin(now int64) {
 	h.halfOpen++
 	l.halfOpen++
 	l.young++
+	l.perPeer.enter(&o.id)
 	h.counters.PassiveOpens++
 	h.network.Timers().Arm(&o.timer, o, now+int64(h.config.InitialRTO))
 	o.answer(now, false)
@@ -146,6 +147,7 @@ func (o *halfOpen) leave() {
 	if !o.cookie && h.remove(&o.entry) {
 		h.halfOpen--
 		o.listener.halfOpen--
+		o.listener.perPeer.leave(&o.id)
 		if o.retries == 0 {
 			o.listener.young--
 		}

@@ -202,7 +202,7 @@ func (h *Host) parse(path ip.Path, p *packet.Packet, s *segment) bool {
 	if header = p.Header(length); header == nil {
 		return h.malformed(&h.counters.InHeaderErrors, p, "truncated header")
 	}
-	if p.Checksum == packet.ChecksumFull && !path.VerifiesChecksum(ip.ProtocolTCP) && !checksumValid(p) {
+	if p.Unverified(path.VerifiesChecksum(ip.ProtocolTCP)) && !checksumValid(p) {
 		return h.malformed(&h.counters.InChecksumErrors, p, "wrong checksum")
 	}
 	t := wire.TCPPacket(header)
@@ -315,7 +315,7 @@ func (h *Host) sendControl(now int64, c *control) {
 	p := packet.New(0)
 	p.IP = packet.IPInfo{
 		Src: c.id.localAddr(), Dst: c.id.remoteAddr(), Link: c.id.link(), Foreign: c.id.foreign(), Protocol: ip.ProtocolTCP,
-		HopLimit: c.hopLimit, TrafficClass: c.trafficClass,
+		HopLimit: c.hopLimit, TrafficClass: c.trafficClass, Fragmentation: packet.DontFragment,
 	}
 	path, err := h.route(&c.id)
 	if err != nil {

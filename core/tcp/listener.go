@@ -28,6 +28,7 @@ type Listener struct {
 	accepted []*Conn // the accept queue
 	closed   bool
 	fastOpen pendingFastOpens
+	perPeer  *perPeer // of a forwarder; nil: a listener's
 }
 
 // ListenConfig says what to listen on.

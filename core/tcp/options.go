@@ -30,7 +30,7 @@ type Options struct {
 	// UserTimeout is how long sent data may stay unacknowledged before the connection is given up (RFC 9293, section
 	// 3.9.1). Default: Config.DataRetries decides.
 	UserTimeout time.Duration
-	// HopLimit is IPv6's hop limit and IPv4's TTL; default 64.
+	// HopLimit is IPv6's hop limit and IPv4's TTL. 0: the interface's, 64 unless routers say otherwise.
 	HopLimit uint8
 	// TrafficClass is IPv6's traffic class and IPv4's TOS; its two low bits, which are ECN's, must be zero. Default 0.
 	TrafficClass uint8
@@ -110,7 +110,6 @@ func fill[T comparable](field *T, value T) {
 
 var defaultOptions = Options{
 	DelayedACK: 40 * time.Millisecond,
-	HopLimit:   64,
 	Congestion: "cubic",
 	ECN:        ECNAccept,
 }

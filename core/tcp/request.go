@@ -153,6 +153,7 @@ func (r *Request) leave() {
 	h.network.Timers().Remove(&r.timer)
 	h.halfOpen--
 	r.forwarder.held--
+	r.forwarder.listener.perPeer.leave(&r.id)
 	r.forwarder.waiting.remove(r)
 	r.state = requestOver
 }

@@ -509,6 +509,7 @@ func (n *fakeNetwork) Link() int32                 { return 2 }
 func (n *fakeNetwork) MTU() int                    { return n.mtu }
 func (n *fakeNetwork) SegmentsTCP() bool           { return n.segment }
 func (n *fakeNetwork) FillsChecksum(uint8) bool    { return n.offload }
+func (n *fakeNetwork) PathMTU() int                { return n.MTU() }
 func (n *fakeNetwork) VerifiesChecksum(uint8) bool { return n.offload }
 func (n *fakeNetwork) Confirm(int64)               { n.confirm++ }
 

@@ -390,6 +390,7 @@ func (c *Conn) seal(p *packet.Packet, seq uint32, flags wire.TCPFlags, window ui
 	p.IP = packet.IPInfo{
 		Src: c.id.localAddr(), Dst: c.id.remoteAddr(), Link: c.id.link(), Foreign: c.id.foreign(),
 		Protocol: ip.ProtocolTCP, HopLimit: c.options.HopLimit, TrafficClass: class,
+		Fragmentation: packet.DontFragment, // it has the segments' size follow the path's MTU
 	}
 	fillChecksum(c.path, p)
 	return p

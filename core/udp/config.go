@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/netip"
 	"time"
 
@@ -22,6 +23,7 @@ var (
 // Config is what a Host is made of. Network and Rand are required; any other zero field stands for its default.
 type Config struct {
 	Network ip.Network // what carries the datagrams
+	Groups  ip.Groups  // where endpoints join multicast groups; nil: they cannot
 	Epoch   time.Time  // time zero of the stack's clock
 	Rand    io.Reader  // where ports come from
 	Limits  Limits     // what the Host keeps at most
@@ -134,8 +136,55 @@ type BindConfig struct {
 
 // Options are what an endpoint puts into the IP headers of its datagrams. The zero value has the defaults.
 type Options struct {
-	HopLimit          uint8 // IPv4's TTL; 0: 64
+	HopLimit          uint8 // IPv4's TTL; 0: the interface's, 64 unless routers say otherwise
 	MulticastHopLimit uint8 // the same for datagrams to a multicast address; 0: 1
 	TrafficClass      uint8 // IPv4's TOS
 	NoBroadcast       bool  // sending to the broadcast address fails with ip.ErrPermission
+	NoMulticastLoop   bool  // see SetMulticastLoopback
+	NoMulticastAll    bool  // see SetMulticastAll
+	MulticastLink     int32 // see SetMulticastLink
+
+	// PathMTUDiscovery says what becomes of datagrams larger than the link, or the path, carries; the default is
+	// PathMTUWant.
+	PathMTUDiscovery PathMTUDiscovery
+}
+
+// PathMTUDiscovery says what becomes of datagrams larger than the link, or the path to their destination, carries: which is
+// known once a router has said so. The names and what they mean are those of Linux's IP_MTU_DISCOVER.
+type PathMTUDiscovery uint8
+
+const (
+	// PathMTUWant: they leave in fragments of what the path carries. Others have IPv4's DF bit set, by which the path's MTU
+	// is found out.
+	PathMTUWant PathMTUDiscovery = iota
+	// PathMTUDont: they leave in fragments of what the link carries, and routers of IPv4 may cut them again. What routers
+	// say does not matter, and is not told.
+	PathMTUDont
+	// PathMTUDo: Send fails with ip.ErrMessageTooLong. Nothing is cut, and DF is set.
+	PathMTUDo
+	// PathMTUProbe: as PathMTUDo, but what routers have said does not matter: only what the link does not carry is too long.
+	// It is for who looks for the path's MTU by packets of different sizes.
+	PathMTUProbe
+)
+
+// fragmentation is who may cut the datagrams.
+func (m PathMTUDiscovery) fragmentation() packet.Fragmentation {
+	switch m {
+	case PathMTUWant:
+		return packet.FragmentAtSource
+	case PathMTUDont:
+		return packet.FragmentAnywhere
+	}
+	return packet.DontFragment
+}
+
+// most is the length of the longest IP packet that may be sent by the path.
+func (m PathMTUDiscovery) most(path ip.Path) int {
+	switch m {
+	case PathMTUWant, PathMTUDont:
+		return math.MaxInt
+	case PathMTUDo:
+		return path.PathMTU()
+	}
+	return path.MTU()
 }

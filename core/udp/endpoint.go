@@ -26,6 +26,7 @@ type Endpoint struct {
 	flow          bool // a Forwarder has made it: it takes no port from others
 	foreign       bool // local is not the stack's own
 	options       Options
+	memberships   []ip.Membership
 	err           error // what an ICMP error said, until somebody asks
 
 	receiving     storage.Queue // payload; Seq is the sender's port
@@ -42,16 +43,14 @@ type Endpoint struct {
 	next, previous         *Endpoint
 }
 
-// Hop limits of datagrams for which nobody chose one.
-const (
-	defaultHopLimit = 64
-	// "If the upper-layer protocol chooses not to specify a time-to-live, it should default to 1 for all multicast IP
-	// datagrams, so that an explicit choice is required to multicast beyond a single network."
-	// https://www.rfc-editor.org/rfc/rfc1112.html#section-6.1
-	defaultMulticastHopLimit = 1
-)
+// defaultMulticastHopLimit is the hop limit of datagrams to groups for which nobody chose one.
+//
+// "If the upper-layer protocol chooses not to specify a time-to-live, it should default to 1 for all multicast IP
+// datagrams, so that an explicit choice is required to multicast beyond a single network."
+// https://www.rfc-editor.org/rfc/rfc1112.html#section-6.1
+const defaultMulticastHopLimit = 1
 
-// maxLength is the most octets that an IP packet can have with its header.
+// maxLength is the most octets that an IPv4 packet can have with its header, and an IPv6 packet after it.
 const maxLength = 65535
 
 // keys are what the endpoint is found by.
@@ -81,7 +80,8 @@ func (e *Endpoint) Link() int32 { return e.link }
 // SetOwner has owner told from now on what happens; nil: nobody.
 func (e *Endpoint) SetOwner(owner ip.Owner) { e.owner = owner }
 
-// SetHopLimit sets the hop limit of datagrams to unicast and broadcast addresses; 0: the default, 64.
+// SetHopLimit sets the hop limit of datagrams to unicast and broadcast addresses; 0: the interface's,
+// 64 unless routers say otherwise.
 func (e *Endpoint) SetHopLimit(limit uint8) { e.options.HopLimit = limit }
 
 // SetMulticastHopLimit sets the hop limit of datagrams to multicast addresses; 0: the default, 1.
@@ -89,6 +89,9 @@ func (e *Endpoint) SetMulticastHopLimit(limit uint8) { e.options.MulticastHopLim
 
 // SetTrafficClass sets the traffic class, IPv4's TOS, of datagrams.
 func (e *Endpoint) SetTrafficClass(class uint8) { e.options.TrafficClass = class }
+
+// SetPathMTUDiscovery says what becomes from now on of datagrams larger than the link, or the path, carries.
+func (e *Endpoint) SetPathMTUDiscovery(m PathMTUDiscovery) { e.options.PathMTUDiscovery = m }
 
 // SetBroadcast says whether datagrams may be sent to the broadcast address 255.255.255.255, as they may by default.
 // Otherwise Send fails with ip.ErrPermission.
@@ -184,8 +187,8 @@ func (e *Endpoint) fail(err error) {
 // that there is room for the headers.
 //
 // It takes p, on error too, unless the error is ErrWouldBlock: then p stays the caller's, unchanged. The other errors
-// are ip.ErrMessageTooLong if the datagram does not fit the link's MTU, ip.ErrInvalid for a destination that there
-// cannot be, ip.ErrPermission for broadcasts where they are not allowed, those of ip.Network.Route, and ErrClosed.
+// are ip.ErrMessageTooLong if there cannot be so long a datagram, or if it is too long for the path and must not be cut
+// (see PathMTUDiscovery), ip.ErrInvalid for a destination that there cannot be, ip.ErrPermission for broadcasts where they are not allowed, those of ip.Network.Route, and ErrClosed.
 func (e *Endpoint) Send(now time.Time, p *packet.Packet, to netip.AddrPort, link int32) error {
 	return e.SendWith(now, p, to, Header{Link: link})
 }
@@ -230,12 +233,12 @@ func (e *Endpoint) send(p *packet.Packet, to netip.AddrPort, h Header) error {
 	if err != nil {
 		return err
 	}
-	headers := wire.UDPHeaderLen + wire.IPv4HeaderLen
+	length, most := wire.IPv4HeaderLen+wire.UDPHeaderLen+p.Len(), maxLength
 	if dst.Is6() {
-		headers = wire.UDPHeaderLen + wire.IPv6HeaderLen
+		length, most = wire.IPv6HeaderLen+wire.UDPHeaderLen+p.Len(), wire.IPv6HeaderLen+maxLength
 	}
 	switch {
-	case headers+p.Len() > min(path.MTU(), maxLength):
+	case length > most || length > e.options.PathMTUDiscovery.most(path):
 		return ip.ErrMessageTooLong
 	case e.sending.Len() > 0 && e.sending.Cost()+p.Cost() > e.sendBuffer:
 		return ErrWouldBlock
@@ -260,21 +263,27 @@ func (e *Endpoint) enqueue(path ip.Path, p *packet.Packet, to netip.AddrPort, h 
 	p.IP = packet.IPInfo{
 		Src: h.Source, Dst: to.Addr(), Link: h.Link, Protocol: ip.ProtocolUDP,
 		HopLimit: h.HopLimit, TrafficClass: h.TrafficClass, Group: group(to.Addr()), Foreign: e.foreign,
+		Loop:          !e.options.NoMulticastLoop || !to.Addr().IsMulticast(), // broadcasts always do
+		Fragmentation: e.options.PathMTUDiscovery.fragmentation(),
 	}
 	fillChecksum(path, p)
-	if e.sending.Len() == 0 {
+	switch next := e.sending.Peek(); {
+	case next == nil:
 		e.path = path
 		e.host.network.Ready(path, e)
+	case path != e.path && path.Link() == e.path.Link() && next.IP.Dst == p.IP.Dst && next.IP.Link == p.IP.Link:
+		e.path = path // more is known of the way by now
 	}
 	e.sending.Push(p)
 }
 
+// hopLimit is that of datagrams to dst; 0: the interface's.
 func (e *Endpoint) hopLimit(dst netip.Addr) uint8 {
-	limit, standard := e.options.HopLimit, uint8(defaultHopLimit)
-	if dst.IsMulticast() {
-		limit, standard = e.options.MulticastHopLimit, defaultMulticastHopLimit
+	if !dst.IsMulticast() {
+		return e.options.HopLimit
 	}
-	fill(&limit, standard)
+	limit := e.options.MulticastHopLimit
+	fill(&limit, defaultMulticastHopLimit)
 	return limit
 }
 
@@ -349,7 +358,7 @@ func (e *Endpoint) notify(events ip.Event) {
 	}
 }
 
-// Close ends the endpoint: it receives nothing any more, and its port is free. What it has queued to send still leaves.
+// Close ends the endpoint: it receives nothing any more, its port is free, and it leaves its groups. What it has queued to send still leaves.
 // Closing again does nothing.
 func (e *Endpoint) Close() {
 	if e.closed {
@@ -359,6 +368,7 @@ func (e *Endpoint) Close() {
 	e.err = nil
 	e.waiting = false
 	e.receiving.Reset()
+	e.leaveGroups(e.host.now)
 	e.host.remove(e)
 	if e.sending.Len() == 0 {
 		e.forget()

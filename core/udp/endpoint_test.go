@@ -21,14 +21,14 @@ func TestHopLimitAndTrafficClass(t *testing.T) {
 		hopLimit       uint8
 		class          uint8
 	}{
-		{"by default", "10.9.9.9:53", "10.0.0.1:7", nil, 64, 0},
-		{"by default over IPv6", "[fdaa::9]:53", "[fdaa::1]:7", nil, 64, 0},
+		{"by default", "10.9.9.9:53", "10.0.0.1:7", nil, 0, 0},
+		{"by default over IPv6", "[fdaa::9]:53", "[fdaa::1]:7", nil, 0, 0},
 		{"by default to a group", "224.0.0.251:53", "192.168.69.1:7", nil, 1, 0},
-		{"by default to everybody", "255.255.255.255:53", "192.168.69.1:7", nil, 64, 0},
+		{"by default to everybody", "255.255.255.255:53", "192.168.69.1:7", nil, 0, 0},
 		{"chosen", "10.9.9.9:53", "10.0.0.1:7", func() { e.SetHopLimit(3); e.SetTrafficClass(0xb8) }, 3, 0xb8},
 		{"chosen, not for groups", "224.0.0.251:53", "192.168.69.1:7", nil, 1, 0xb8},
 		{"chosen for groups", "224.0.0.251:53", "192.168.69.1:7", func() { e.SetMulticastHopLimit(9) }, 9, 0xb8},
-		{"the default again", "10.9.9.9:53", "10.0.0.1:7", func() { e.SetHopLimit(0); e.SetTrafficClass(0) }, 64, 0},
+		{"the default again", "10.9.9.9:53", "10.0.0.1:7", func() { e.SetHopLimit(0); e.SetTrafficClass(0) }, 0, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s.TB = t
@@ -95,20 +95,93 @@ func TestBoundToALink(t *testing.T) {
 func TestMessageTooLong(t *testing.T) {
 	s := newScript(t)
 	e := s.bind(BindConfig{Local: at("[::]:53"), DualStack: true, SendBuffer: 1 << 20})
+	s.links[2].known = 1400
 	for _, test := range []struct {
+		name    string
+		mode    PathMTUDiscovery
 		to      string
 		from    string
 		link    int32
 		largest int
+		who     packet.Fragmentation
 	}{
-		{"192.168.69.9:53", "192.168.69.1:53", 2, 1500 - 20 - 8},
-		{"[fdaa::9]:53", "[fdaa::1]:53", 2, 1500 - 40 - 8},
-		{"10.9.9.9:53", "10.0.0.1:53", 3, 65507},
+		{"wanted", PathMTUWant, "192.168.69.9:53", "192.168.69.1:53", 2, 65507, packet.FragmentAtSource},
+		{"wanted", PathMTUWant, "[fdaa::9]:53", "[fdaa::1]:53", 2, 65527, packet.FragmentAtSource},
+		{"not wanted", PathMTUDont, "192.168.69.9:53", "192.168.69.1:53", 2, 65507, packet.FragmentAnywhere},
+		{"not wanted", PathMTUDont, "[fdaa::9]:53", "[fdaa::1]:53", 2, 65527, packet.FragmentAnywhere},
+		{"done", PathMTUDo, "192.168.69.9:53", "192.168.69.1:53", 2, 1400 - 20 - 8, packet.DontFragment},
+		{"done", PathMTUDo, "[fdaa::9]:53", "[fdaa::1]:53", 2, 1400 - 40 - 8, packet.DontFragment},
+		{"probed", PathMTUProbe, "192.168.69.9:53", "192.168.69.1:53", 2, 1500 - 20 - 8, packet.DontFragment},
+		{"probed", PathMTUProbe, "[fdaa::9]:53", "[fdaa::1]:53", 2, 1500 - 40 - 8, packet.DontFragment},
+		{"done on a link of 65535", PathMTUProbe, "10.9.9.9:53", "10.0.0.1:53", 3, 65507, packet.DontFragment},
 	} {
-		largest := strings.Repeat("x", test.largest)
-		e.send(largest, test.to)
-		s.want("it fits", datagram{from: test.from, to: test.to, link: test.link, payload: largest})
-		e.wantSendError("it does not", largest+"x", test.to, ip.ErrMessageTooLong)
+		t.Run(test.name+" to "+test.to, func(t *testing.T) {
+			s.TB = t
+			e.SetPathMTUDiscovery(test.mode)
+			largest := strings.Repeat("x", test.largest)
+			e.send(largest, test.to)
+			require.Equal(t, test.who, e.sending.Peek().IP.Fragmentation)
+			s.want("it may be sent", datagram{from: test.from, to: test.to, link: test.link, payload: largest})
+			e.wantSendError("it may not", largest+"x", test.to, ip.ErrMessageTooLong)
+		})
+	}
+}
+
+// Who leaves it to the routers does not hear from them.
+func TestPacketTooBigIsToldUnlessRoutersCut(t *testing.T) {
+	s := newScript(t)
+	for _, test := range []struct {
+		name string
+		mode PathMTUDiscovery
+		want error
+	}{
+		{"wanted", PathMTUWant, ip.ErrMessageTooLong},
+		{"not wanted", PathMTUDont, nil},
+		{"done", PathMTUDo, ip.ErrMessageTooLong},
+		{"probed", PathMTUProbe, ip.ErrMessageTooLong},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := s.bind(BindConfig{
+				Local: at("192.168.69.1:7"), Remote: at("192.168.69.9:53"), Options: Options{PathMTUDiscovery: test.mode}})
+			defer e.Close()
+			s.host.Error(0, &ip.Error{
+				Kind: ip.PacketTooBig, MTU: 1400, Src: e.LocalAddr().Addr(), Dst: e.RemoteAddr().Addr(), Link: 2,
+				From: netip.MustParseAddr("192.168.69.254"), Transport: []byte{0, 7, 0, 53, 0, 9, 0, 0},
+			})
+			require.Equal(t, test.want, e.Err())
+		})
+	}
+}
+
+// What is found out of the way while datagrams wait holds for them, too.
+func TestWaitingDatagramsTakeTheLatestPath(t *testing.T) {
+	s := newScript(t)
+	e := s.bind(BindConfig{Local: at("192.168.69.1:7")})
+	e.send("one", "192.168.69.9:53")
+	before := s.links[2]
+	s.links[2] = &fakePath{link: 2, mtu: 1500, known: 1000}
+	e.send("two", "192.168.69.10:53")
+	require.Same(t, before, e.path, "that is the way to another")
+	e.send("three", "192.168.69.9:53")
+	require.Same(t, s.links[2], e.path)
+	e.sending.Reset()
+}
+
+func TestSends(t *testing.T) {
+	s := newScript(t)
+	s.bind(BindConfig{Local: at("192.168.69.1:7"), Remote: at("192.168.69.9:53")})
+	s.bind(BindConfig{Local: at("0.0.0.0:8")})
+	for _, test := range []struct {
+		name, local, remote string
+		foreign, want       bool
+	}{
+		{"of a connected endpoint", "192.168.69.1:7", "192.168.69.9:53", false, true},
+		{"to another than it is connected to", "192.168.69.1:7", "192.168.69.9:54", false, false},
+		{"of one at all addresses", "192.168.69.1:8", "192.168.69.9:54", false, true},
+		{"of one at all addresses, but not from there", "192.168.69.1:8", "192.168.69.9:54", true, false},
+		{"from a port of nobody's", "192.168.69.1:9", "192.168.69.9:53", false, false},
+	} {
+		require.Equal(t, test.want, s.host.Sends(at(test.local), at(test.remote), 2, test.foreign), test.name)
 	}
 }
 

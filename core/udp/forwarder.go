@@ -174,7 +174,7 @@ func (e *Endpoint) Reject(now time.Time) bool {
 		p := packet.New(repr.Len())
 		repr.Emit(p.Append(repr.Len()))
 		p.IP = packet.IPInfo{
-			Src: e.remote.Addr(), Dst: e.local.Addr(), Link: e.link, Protocol: ip.ProtocolUDP, HopLimit: defaultHopLimit,
+			Src: e.remote.Addr(), Dst: e.local.Addr(), Link: e.link, Protocol: ip.ProtocolUDP, HopLimit: 64,
 			Foreign: e.foreign,
 		}
 		h.config.Rejected(int64(now.Sub(h.config.Epoch)), p)

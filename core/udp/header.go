@@ -25,6 +25,9 @@ func (h *Header) complete(e *Endpoint, dst netip.Addr) {
 	if e.link != 0 {
 		h.Link = e.link
 	}
+	if h.Link == 0 && dst.IsMulticast() {
+		h.Link = e.options.MulticastLink
+	}
 	if h.HopLimit == 0 {
 		h.HopLimit = e.hopLimit(dst)
 	}

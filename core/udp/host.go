@@ -5,7 +5,8 @@
 // (BindConfig.ReusePort, BindConfig.ReuseAddr), with a queue each way and an [Options] of its own; a [Header] is for a single
 // datagram. A [Forwarder] makes endpoints of what is sent to others.
 //
-// Nothing is fragmented: a datagram that does not fit the link in one packet is refused.
+// A datagram that does not fit the path in one packet leaves in fragments, unless its endpoint asks for something else: see
+// PathMTUDiscovery.
 package udp
 
 import (
@@ -39,6 +40,7 @@ type Host struct {
 	endpoints int
 
 	random [4]byte
+	now    int64 // the latest time that anybody has told
 }
 
 // key is what an endpoint is found by: the local address and port and, if it is connected, the remote ones. As fixed
@@ -104,6 +106,7 @@ func (h *Host) Close() {
 // Input takes p, a datagram that arrived by path: p.IP says from where and to whom, and its first octet is the UDP
 // header's.
 func (h *Host) Input(now int64, path ip.Path, p *packet.Packet) {
+	h.now = now
 	b := p.Header(wire.UDPHeaderLen)
 	if b == nil {
 		h.drop(p, &h.counters.InHeaderErrors, "truncated header")
@@ -130,7 +133,7 @@ func (h *Host) Input(now int64, path ip.Path, p *packet.Packet) {
 		if h.deliverToGroup(p, local, remote) {
 			return
 		}
-	} else if e := h.lookup(local, remote, p); e != nil {
+	} else if e := h.lookup(local, remote, p.IP.Link, p.IP.Foreign); e != nil {
 		e.take(p, remote)
 		return
 	} else if h.forward(p, local, remote) {
@@ -191,10 +194,7 @@ func (h *Host) verify(path ip.Path, p *packet.Packet, header wire.UDPPacket) (co
 		// https://www.rfc-editor.org/rfc/rfc8200.html#section-8.1
 		return &h.counters.InNoChecksum, "no checksum"
 	}
-	if p.Checksum == packet.ChecksumVerified || path.VerifiesChecksum(ip.ProtocolUDP) {
-		return nil, ""
-	}
-	if sum(p).Checksum() != 0 {
+	if p.Unverified(path.VerifiesChecksum(ip.ProtocolUDP)) && sum(p).Checksum() != 0 {
 		return &h.counters.InChecksumErrors, "wrong checksum"
 	}
 	return nil, ""
@@ -210,16 +210,15 @@ func sum(p *packet.Packet) wire.Sum {
 	return s
 }
 
-// lookup finds the endpoint for the datagram p to local from remote: the most particular there is. What goes to others'
-// addresses is for flows alone.
-func (h *Host) lookup(local, remote netip.AddrPort, p *packet.Packet) *Endpoint {
-	link := p.IP.Link
+// lookup finds the endpoint for a datagram to local from remote: the most particular there is. What goes to others'
+// addresses, which foreign says, is for flows alone.
+func (h *Host) lookup(local, remote netip.AddrPort, link int32, foreign bool) *Endpoint {
 	if h.connected > 0 {
 		if e := h.find(keyOf(local, remote, 0), remote, link); e != nil {
 			return e
 		}
 	}
-	if p.IP.Foreign {
+	if foreign {
 		return nil
 	}
 	if e := h.find(keyOf(local, netip.AddrPort{}, 0), remote, link); e != nil {
@@ -247,6 +246,12 @@ func (h *Host) find(k key, remote netip.AddrPort, link int32) *Endpoint {
 	return nil
 }
 
+// Sends reports whether a datagram from local to remote by the link can have come from an endpoint: an ICMP error about it is not
+// simply made up. foreign is whether local is no address of the stack's own.
+func (h *Host) Sends(local, remote netip.AddrPort, link int32, foreign bool) bool {
+	return h.lookup(local, remote, link, foreign) != nil
+}
+
 // Error learns of an ICMP error about a datagram that the host has sent. It reaches the endpoint connected to where the
 // datagram went. One that is not connected sends to many, and must not suffer from what befalls one of them.
 //
@@ -257,7 +262,7 @@ func (h *Host) Error(_ int64, e *ip.Error) {
 	if len(e.Transport) >= 4 && h.connected > 0 {
 		local := netip.AddrPortFrom(e.Src, binary.BigEndian.Uint16(e.Transport))
 		remote := netip.AddrPortFrom(e.Dst, binary.BigEndian.Uint16(e.Transport[2:]))
-		if endpoint := h.find(keyOf(local, remote, 0), remote, e.Link); endpoint != nil && tells(e) {
+		if endpoint := h.find(keyOf(local, remote, 0), remote, e.Link); endpoint != nil && endpoint.learns(e) {
 			h.counters.ErrorsDelivered++
 			endpoint.fail(e.Kind.Err())
 			return
@@ -266,10 +271,14 @@ func (h *Host) Error(_ int64, e *ip.Error) {
 	h.counters.ErrorsIgnored++
 }
 
-// tells reports whether an endpoint is told of an error. As on Linux, where a socket must ask for them, it is not told of those that
-// may pass, unless it is the stack itself that knows that there is nobody.
-func tells(e *ip.Error) bool {
-	return e.Kind.Err() != nil && !(e.Kind.Transient() && e.From.IsValid())
+// learns reports whether an endpoint is told of an error. As on Linux, where a socket must ask for them, it is not told of those that
+// may pass, unless it is the stack itself that knows that there is nobody; nor of what its datagrams are too big for, if it leaves
+// that to the routers.
+func (e *Endpoint) learns(of *ip.Error) bool {
+	if of.Kind == ip.PacketTooBig && e.options.PathMTUDiscovery == PathMTUDont {
+		return false
+	}
+	return of.Kind.Err() != nil && !(of.Kind.Transient() && of.From.IsValid())
 }
 
 // Bind opens an endpoint. The errors are ip.ErrInvalid, ip.ErrAddressNotAvailable, ip.ErrAddressInUse (also if every

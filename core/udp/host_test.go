@@ -27,7 +27,7 @@ func TestConversation(t *testing.T) {
 	server.wantNothing("it was the only one")
 
 	server.send("answer", "192.168.69.100:4242")
-	s.want("the answer", datagram{from: "192.168.69.1:53", to: "192.168.69.100:4242", payload: "answer", hopLimit: 64})
+	s.want("the answer", datagram{from: "192.168.69.1:53", to: "192.168.69.100:4242", payload: "answer"})
 	s.wantIdle("one answer is enough")
 
 	c := s.host.Counters()

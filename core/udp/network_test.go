@@ -29,7 +29,7 @@ func at(s string) netip.AddrPort {
 // fakePath is a link that leads anywhere.
 type fakePath struct {
 	link            int32
-	mtu             int
+	mtu, known      int // by the link, and on the way
 	fills, verifies bool
 }
 
@@ -37,6 +37,7 @@ func (p *fakePath) Link() int32                 { return p.link }
 func (p *fakePath) MTU() int                    { return p.mtu }
 func (p *fakePath) SegmentsTCP() bool           { return false }
 func (p *fakePath) FillsChecksum(uint8) bool    { return p.fills }
+func (p *fakePath) PathMTU() int                { return min(p.mtu, p.known) }
 func (p *fakePath) VerifiesChecksum(uint8) bool { return p.verifies }
 func (p *fakePath) Confirm(int64)               {}
 
@@ -55,7 +56,7 @@ type script struct {
 
 func newScript(t testing.TB, options ...func(*Config)) *script {
 	s := &script{TB: t, lines: make(map[int32][]ip.Sender), intercepts: make(map[int32]bool)}
-	s.links = map[int32]*fakePath{2: {link: 2, mtu: 1500}, 3: {link: 3, mtu: 65535}}
+	s.links = map[int32]*fakePath{2: {link: 2, mtu: 1500, known: 1500}, 3: {link: 3, mtu: 65535, known: 65535}}
 	config := Config{
 		Network: s, Epoch: epoch, Rand: rand.NewChaCha8([32]byte{1}),
 		PortUnreachable: func(_ int64, p *packet.Packet) { s.unreachable = append(s.unreachable, p) },
@@ -212,7 +213,6 @@ func (s *script) want(why string, d datagram) {
 		link: d.link, payload: string(header.Payload()), hopLimit: p.IP.HopLimit, class: p.IP.TrafficClass,
 		foreign: p.IP.Foreign,
 	}
-	fill(&d.hopLimit, got.hopLimit)
 	require.Equal(s, d, got, why)
 	require.EqualValues(s, ip.ProtocolUDP, p.IP.Protocol)
 	if p.Checksum == packet.ChecksumPartial {

@@ -96,5 +96,6 @@ func (e *Endpoint) hears(group netip.Addr, remote netip.AddrPort, link int32) bo
 	c := e.claim()
 	return (e.local.Addr() == group || c.covers(group)) &&
 		(!e.remote.IsValid() || e.remote == remote) &&
-		(e.link == 0 || e.link == link)
+		(e.link == 0 || e.link == link) &&
+		(!group.IsMulticast() || e.wants(group, remote.Addr(), link))
 }

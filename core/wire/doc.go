@@ -1,5 +1,6 @@
-// Package wire translates between octets and the packets of Ethernet, ARP, IPv4, ICMP, IPv6 and its extension headers,
-// ICMPv6, Neighbor Discovery, UDP and TCP. It imports nothing of smolnet's, knows no stack, and works on octets from
+// Package wire translates between octets and the packets of Ethernet, ARP, IPv4, ICMP, IGMP, IPv6 and its extension
+// headers, ICMPv6, Neighbor Discovery, Multicast Listener Discovery, UDP, TCP, DHCP, DHCPv6 and, to print them, DNS. It imports
+// nothing of smolnet's, knows no stack, and works on octets from
 // anywhere.
 //
 // There are two levels. The packet level is a byte slice with a type, such as [IPv4Packet]: the field accessors read

@@ -192,6 +192,8 @@ func (p ICMPv6Packet) describe(quoted bool) string {
 	case ICMPv6RouterSolicitation, ICMPv6RouterAdvertisement, ICMPv6NeighborSolicitation, ICMPv6NeighborAdvertisement,
 		ICMPv6Redirect:
 		b = appendNDMessage(b, p)
+	case ICMPv6MulticastQuery, ICMPv6MulticastReport, ICMPv6MulticastDone, ICMPv6MulticastReport2:
+		b = appendMLDMessage(b, p)
 	}
 	b = fmt.Appendf(b, ", length %d", len(p))
 	if p.IsError() && len(p.Body()) > 0 && !quoted {

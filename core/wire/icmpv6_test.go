@@ -188,9 +188,9 @@ func TestFormatICMPv6(t *testing.T) {
 		{"option", "0402 0000 0000002a", "ICMP6, parameter problem, option - octet 42, length 8"},
 		{"header chain", "0403 0000 00000000", "ICMP6, parameter problem, incomplete header chain - octet 0, length 8"},
 		{"parameter problem, unknown code", "0404 0000 00000000", "ICMP6, parameter problem, unknown code (4) - octet 0, length 8"},
-		{"multicast query", "8200 0000 00000000", "ICMP6, multicast listener query, length 8"},
-		{"multicast report", "8300 0000 00000000", "ICMP6, multicast listener report, length 8"},
-		{"multicast done", "8400 0000 00000000", "ICMP6, multicast listener done, length 8"},
+		{"multicast query", "8200 0000 00000000", "ICMP6, multicast listener query of unknown version, length 8"},
+		{"multicast report", "8300 0000 00000000", "ICMP6, multicast listener report [|icmp6], length 8"},
+		{"multicast done", "8400 0000 00000000", "ICMP6, multicast listener done [|icmp6], length 8"},
 		{"unknown type", "c800 0000 00000000", "ICMP6, unknown icmp6 type (200), length 8"},
 		{"a quote of one octet", "0104 0000 00000000 60", "ICMP6, destination unreachable, unreachable port, length 9: IP6 [|ip6]"},
 		{"a quote of another version", "0104 0000 00000000 45" + "0000000000000000000000000000000000000000000000000000" +

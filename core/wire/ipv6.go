@@ -151,8 +151,9 @@ func formatIPv6Packet(b []byte, quoted bool) string {
 		upper = formatTransport(src, dst, walk.Protocol(), walk.Payload())
 	}
 	// Extension headers are shown between the endpoints, which come with the upper layer's ports, and the rest.
-	endpoints, rest, _ := strings.Cut(upper, ": ")
-	return "IP6 " + endpoints + ": " + extensions + rest
+	source, upper, _ := strings.Cut(upper, " > ") // which may be "::"
+	destination, rest, _ := strings.Cut(upper, ": ")
+	return "IP6 " + source + " > " + destination + ": " + extensions + rest
 }
 
 // IPv6Repr is an IPv6 header.

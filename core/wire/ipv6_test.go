@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -131,7 +132,9 @@ func TestFormatIPv6(t *testing.T) {
 			"options [mss 1340,sackOK,TS val 1633575823 ecr 0,nop,wscale 10], length 0"},
 		{"UDP", goldenUDP6, "IP6 fdaa::1.5000 > fdaa::2.9: UDP, length 6"},
 		{"hop-by-hop options", goldenListenerReport6,
-			"IP6 fe80::ff:fe00:1 > ff02::16: HBH ICMP6, multicast listener report v2, length 28"},
+			"IP6 fe80::ff:fe00:1 > ff02::16: HBH ICMP6, multicast listener report v2, 1 group record(s) [gaddr ff02::1:ff00:1 to_ex { }], length 28"},
+		{"hop-by-hop options, from nobody", slices.Concat(goldenListenerReport6[:8], make([]byte, 16), goldenListenerReport6[24:]),
+			"IP6 :: > ff02::16: HBH ICMP6, multicast listener report v2, 1 group record(s) [gaddr ff02::1:ff00:1 to_ex { }], length 28"},
 		{"destination options", goldenDestinationOptions6, "IP6 fdaa::1.54801 > fdaa::2.7: DSTOPT UDP, length 3"},
 		{"first fragment", goldenFirstFragment6, "IP6 fdaa::1.5000 > fdaa::2.7: frag (0xfe17ed2b:0+) UDP, length 2048 " +
 			"[2040 octets missing]"},

@@ -37,6 +37,8 @@ func formatTransport(src, dst netip.Addr, protocol uint8, payload []byte) string
 	switch protocol {
 	case protocolICMPv4:
 		return formatICMPv4(src, dst, payload)
+	case protocolIGMP:
+		return formatIGMP(src, dst, payload)
 	case protocolTCP:
 		return formatTCP(src, dst, payload)
 	case protocolUDP:
@@ -73,6 +75,8 @@ func protocolName(protocol uint8) string {
 	switch protocol {
 	case protocolICMPv4:
 		return "icmp"
+	case protocolIGMP:
+		return "igmp"
 	case protocolTCP:
 		return "tcp"
 	case protocolUDP:
@@ -87,6 +91,7 @@ func protocolName(protocol uint8) string {
 // Protocol numbers, as assigned by IANA, that printing tells apart.
 const (
 	protocolICMPv4 = 1
+	protocolIGMP   = 2
 	protocolTCP    = 6
 	protocolUDP    = 17
 	protocolICMPv6 = 58

@@ -177,7 +177,11 @@ func (p TCPPacket) describe() string {
 		b = appendTCPOptions(b, options)
 		b = append(b, ']')
 	}
-	return string(fmt.Appendf(b, ", length %d", length))
+	b = fmt.Appendf(b, ", length %d", length)
+	if p.SrcPort() == DNSPort || p.DstPort() == DNSPort {
+		b = appendDNSStream(b, p[header:])
+	}
+	return string(b)
 }
 
 // appendTCPSequence prints the sequence numbers that mean something, as tcpdump would with -S.

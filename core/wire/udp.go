@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 const (
@@ -122,7 +123,27 @@ func (p UDPPacket) describe() string {
 	} else if length > len(p) {
 		return fmt.Sprintf("UDP, length %d [%d octets missing]", length-UDPHeaderLen, length-len(p))
 	}
+	if b := appendUDPContent(nil, p.SrcPort(), p.DstPort(), p.Payload()); b != nil {
+		return string(b)
+	}
 	return fmt.Sprintf("UDP, length %d", p.Length()-UDPHeaderLen)
+}
+
+// appendUDPContent prints what a datagram carries, by the port at either end. It returns nil if it does not know.
+func appendUDPContent(b []byte, src, dst uint16, payload []byte) []byte {
+	between := func(ports ...uint16) bool { return slices.Contains(ports, src) || slices.Contains(ports, dst) }
+	switch {
+	case len(payload) == 0:
+	case between(DHCPv4ServerPort, DHCPv4ClientPort):
+		return append(b, formatDHCPv4(payload)...)
+	case between(DHCPv6ClientPort, DHCPv6ServerPort):
+		return appendDHCPv6(b, payload, dhcpv6PrintDepth)
+	case between(DNSPort):
+		return DNSPacket(payload).append(b, false)
+	case between(MDNSPort):
+		return DNSPacket(payload).append(b, true)
+	}
+	return nil
 }
 
 func formatUDP(src, dst netip.Addr, payload []byte) string {

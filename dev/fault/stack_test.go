@@ -37,7 +37,7 @@ func newPair(t *testing.T, link pipe.Config, config fault.Config) *pair {
 	for i, device := range []dev.Device{s.d, s.other} {
 		stack, err := core.New(epoch, core.Config{Rand: rand.NewChaCha8([32]byte{byte(i)})})
 		require.NoError(t, err)
-		_, err = stack.AddInterface(epoch, core.InterfaceConfig{Device: device, Addresses: addresses([]string{"1", "100"}[i])})
+		_, err = stack.AddInterface(epoch, core.InterfaceConfig{Device: device, DuplicateDetection: core.DetectNone, Addresses: addresses([]string{"1", "100"}[i])})
 		require.NoError(t, err)
 		s.stacks[i] = stack
 		t.Cleanup(func() { stack.Close(s.now) })
@@ -244,7 +244,7 @@ func TestUnderTheShellInVirtualTime(t *testing.T) {
 						stack, err := smolnet.New(smolnet.Config{})
 						require.NoError(t, err)
 						t.Cleanup(func() { require.NoError(t, stack.Close()) })
-						_, err = stack.AddInterface(smolnet.Interface{Device: device, Addresses: addresses([]string{"1", "100"}[i])})
+						_, err = stack.AddInterface(smolnet.Interface{Device: device, DuplicateDetection: core.DetectNone, Addresses: addresses([]string{"1", "100"}[i])})
 						require.NoError(t, err)
 						stacks[i] = stack
 					}

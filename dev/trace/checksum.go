@@ -27,8 +27,11 @@ func (f *Frame) CompleteChecksum() {
 	// The field holds the sum of the pseudo-header, and so is part of what is summed.
 	var sum wire.Sum
 	sum.Add(f.Octets[f.transport:])
-	// Zero would mean none to UDP; the others take both representations of zero alike.
-	binary.BigEndian.PutUint16(f.Octets[at:], wire.UDPChecksum(sum))
+	checksum := sum.Checksum()
+	if f.field == wire.UDPChecksumField {
+		checksum = wire.UDPChecksum(sum) // to which zero would mean that there is none
+	}
+	binary.BigEndian.PutUint16(f.Octets[at:], checksum)
 	f.Checksum = packet.ChecksumFull
 }
 

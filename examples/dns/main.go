@@ -4,7 +4,8 @@
 //
 // Without -device it brings its own server, on a second stack that is joined to the first by an in-memory link, with a zone
 // named "example", and asks for all that is in it. With a device, the stack is 192.168.69.1 and fdaa::1 on it, and asks the host
-// at the other end, 192.168.69.100, unless -server names another. Names below ".local" are asked for by Multicast DNS.
+// at the other end, 192.168.69.100, unless -server names another. Names below ".local" are asked for by Multicast DNS. The other flags
+// are those of package examples/device.
 //
 // Without -type it looks up the addresses of names, and the names of addresses.
 package main
@@ -21,24 +22,25 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/smolnet/smolnet/examples/device"
 	"github.com/smolnet/smolnet/smolnet"
 )
 
 func main() {
 	server := flag.String("server", "", "ask the server at this `address` (default: the host at the other end of the device)")
 	kind := flag.String("type", "", "look up this `type` of records: A, AAAA, CNAME, MX, NS, PTR, SRV or TXT")
-	device := flag.String("device", "pipe", "`how` to reach the server: pipe, tap:NAME or tun:NAME")
+	flags := device.Register(flag.CommandLine, "pipe")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Stdout, *server, *kind, *device, flag.Args()); err != nil {
+	if err := run(ctx, device.Lines(os.Stdout), *server, *kind, flags, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "dns:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out io.Writer, server, kind, device string, names []string) error {
-	net, err := join(device)
+func run(ctx context.Context, out io.Writer, server, kind string, flags *device.Flags, names []string) error {
+	net, err := join(flags, out)
 	if err != nil {
 		return err
 	}

@@ -2,16 +2,36 @@ package main
 
 import (
 	"bytes"
+	"flag"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/smolnet/smolnet/examples/device"
 )
 
-func look(t *testing.T, server, kind, device string, names ...string) (string, error) {
+func look(t *testing.T, server, kind, name string, names ...string) (string, error) {
 	var out bytes.Buffer
-	err := run(t.Context(), &out, server, kind, device, names)
+	err := run(t.Context(), device.Lines(&out), server, kind, on(t, name), names)
 	return out.String(), err
+}
+
+// on is what the command line says of the device.
+func on(t *testing.T, name string, args ...string) *device.Flags {
+	t.Helper()
+	fs := flag.NewFlagSet("dns", flag.ContinueOnError)
+	flags := device.Register(fs, "pipe")
+	require.NoError(t, fs.Parse(append([]string{"-device", name}, args...)))
+	return flags
+}
+
+func TestQuestionsAndAnswersAreTraced(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), device.Lines(&out), "", "A", on(t, "pipe", "-trace"), []string{"www.example"}))
+	require.Contains(t, out.String(), " > 192.168.69.100.53: ")
+	require.Contains(t, out.String(), "192.168.69.100.53 > 192.168.69.1.")
+	require.Contains(t, out.String(), "www.example\tA\t192.168.69.80\n")
 }
 
 func TestEverythingInTheZone(t *testing.T) {
@@ -56,7 +76,7 @@ func TestWhatCannotBe(t *testing.T) {
 		{"somebody", "", "pipe", "-server somebody: it is no address"},
 		{"0.0.0.0", "", "pipe", "Servers: 0.0.0.0 is no unicast address"},
 		{"", "", "token-ring", "-device token-ring: there is pipe, tap:NAME and tun:NAME"},
-		{"", "", "tap:", "-device tap: there is pipe, tap:NAME and tun:NAME"},
+		{"", "", "tap:", "-device tap:: there is pipe, tap:NAME and tun:NAME"},
 	} {
 		_, err := look(t, tc.server, tc.kind, tc.device, "www.example")
 		require.ErrorContains(t, err, tc.want)

@@ -2,20 +2,13 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"net/netip"
-	"strings"
+	"io"
 
+	"github.com/smolnet/smolnet/core"
 	"github.com/smolnet/smolnet/dev"
 	"github.com/smolnet/smolnet/dev/pipe"
-	"github.com/smolnet/smolnet/dev/tap"
-	"github.com/smolnet/smolnet/dev/tun"
+	"github.com/smolnet/smolnet/examples/device"
 	"github.com/smolnet/smolnet/smolnet"
-)
-
-var (
-	ownAddresses  = []netip.Prefix{netip.MustParsePrefix("192.168.69.1/24"), netip.MustParsePrefix("fdaa::1/64")}
-	peerAddresses = []netip.Prefix{netip.MustParsePrefix("192.168.69.100/24"), netip.MustParsePrefix("fdaa::100/64")}
 )
 
 // network is a stack, and whom it asks.
@@ -26,49 +19,42 @@ type network struct {
 	peer      *smolnet.Stack
 }
 
-// join makes a stack on a device; with a pipe, there is another stack behind it that serves names.
-func join(device string) (*network, error) {
-	n := &network{server: peerAddresses[0].Addr().String()}
-	own, err := n.open(device)
-	if err != nil {
-		return nil, err
+// join makes a stack on the device that the flags name; with a pipe, there is another stack behind it that serves names. Packets are
+// traced to out.
+func join(flags *device.Flags, out io.Writer) (*network, error) {
+	n := &network{server: device.Peer[0].Addr().String()}
+	own, err := n.open(flags, out)
+	if err == nil {
+		n.stack, err = newStack(flags.Interface(own, device.Own...))
 	}
-	if n.stack, err = newStack(own, ownAddresses); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	return n, nil
 }
 
 // open returns the stack's device.
-func (n *network) open(name string) (dev.Device, error) {
-	kind, name, named := strings.Cut(name, ":")
-	switch {
-	case kind == "pipe" && !named:
-		own, peers := pipe.New(pipe.Config{})
-		peer, err := newStack(peers, peerAddresses)
-		if err != nil {
-			return nil, errors.Join(err, own.Close())
-		}
-		n.peer, n.questions = peer, everything
-		return own, serve(peer)
-	case kind == "tap" && name != "":
-		return tap.Open(tap.Config{Name: name})
-	case kind == "tun" && name != "":
-		return tun.Open(tun.Config{Name: name, Network: peerAddresses[0]})
+func (n *network) open(flags *device.Flags, out io.Writer) (dev.Device, error) {
+	if flags.Name != "pipe" {
+		return flags.Open(out)
 	}
-	return nil, fmt.Errorf("-device %s: there is pipe, tap:NAME and tun:NAME", kind)
+	own, peers := pipe.New(pipe.Config{})
+	peer, err := newStack(smolnet.Interface{Device: peers, Addresses: device.Peer})
+	if err == nil {
+		n.peer, n.questions = peer, everything
+		err = serve(peer)
+	}
+	if err != nil {
+		return nil, errors.Join(err, own.Close())
+	}
+	return flags.Wrap(own, out)
 }
 
 // newStack makes a stack with one interface. If it cannot, it closes the device.
-func newStack(device dev.Device, addresses []netip.Prefix) (*smolnet.Stack, error) {
-	stack, err := smolnet.New(smolnet.Config{})
-	if err != nil {
-		return nil, errors.Join(err, device.Close())
-	}
-	if _, err = stack.AddInterface(smolnet.Interface{Device: device, Addresses: addresses}); err != nil {
-		return nil, errors.Join(err, device.Close(), stack.Close())
-	}
-	return stack, nil
+func newStack(ifc smolnet.Interface) (*smolnet.Stack, error) {
+	ifc.DuplicateDetection = core.DetectNone // whoever is at the other end is known
+	stack, _, err := device.NewStack(smolnet.Config{}, ifc)
+	return stack, err
 }
 
 func (n *network) close() error {

@@ -13,7 +13,7 @@
 //     the kernel's, is to be 192.168.69.100/24 and fdaa::100/64, with routes by this one to what is to be forwarded. It belongs
 //     into another network namespace, a container's for instance: what the program itself sends must not be routed by the device.
 //
-// Without -device it is netns. Datagrams that do not fit the device's MTU are lost, and so are fragments, multicast and pings.
+// Without -device it is netns. Fragments, multicast and pings are lost. The other flags are those of package examples/device.
 package main
 
 import (
@@ -24,15 +24,15 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
+	"github.com/smolnet/smolnet/examples/device"
 	"github.com/smolnet/smolnet/internal/netns"
 )
 
 func main() {
-	device := flag.String("device", "netns", "`what` to forward from: netns, tap:NAME or tun:NAME")
+	flags := device.Register(flag.CommandLine, "netns")
 	var s settings
 	flag.IntVar(&s.flows, "flows", 1024, "carry `N` flows of UDP at once, and lose what others send")
 	flag.DurationVar(&s.idle, "idle", time.Minute, "end a flow of UDP once nothing has come for this `long`")
@@ -42,7 +42,7 @@ func main() {
 	if flag.NArg() > 0 {
 		exit(fmt.Errorf("unexpected argument %q", flag.Arg(0)))
 	}
-	if *device == "netns" && !netns.Inside() {
+	if flags.Name == "netns" && !netns.Inside() {
 		// The same again, in a namespace of its own.
 		exit(netns.Available())
 		status, err := netns.Run()
@@ -51,7 +51,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	exit(run(ctx, os.Stdout, *device, s))
+	exit(run(ctx, os.Stdout, flags, s))
 }
 
 // exit ends the program if there is an error.
@@ -62,43 +62,32 @@ func exit(err error) {
 	}
 }
 
-func run(ctx context.Context, out io.Writer, device string, s settings) error {
+func run(ctx context.Context, out io.Writer, flags *device.Flags, s settings) error {
 	if s.flows < 1 || s.idle <= 0 || s.timeout <= 0 {
 		return fmt.Errorf("-flows %d -idle %v -timeout %v: they are more than zero", s.flows, s.idle, s.timeout)
 	}
-	out = &lines{out: out}
-	switch kind, name, named := strings.Cut(device, ":"); {
-	case device == "netns":
-		return show(ctx, out, s)
-	case named && name != "" && (kind == "tap" || kind == "tun"):
-		return forward(ctx, out, kind, name, s)
+	out = device.Lines(out)
+	if flags.Name == "netns" {
+		return show(ctx, out, flags, s)
 	}
-	return fmt.Errorf("-device %s: there is netns, tap:NAME and tun:NAME", device)
-}
-
-// lines is an io.Writer that takes what is written at once one after the other.
-type lines struct {
-	mu  sync.Mutex
-	out io.Writer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.out.Write(b)
+	return forward(ctx, out, flags, s)
 }
 
 // forward forwards what enters a device of the system's until ctx is done.
-func forward(ctx context.Context, out io.Writer, kind, name string, s settings) error {
-	device, err := openDevice(kind, name)
+func forward(ctx context.Context, out io.Writer, flags *device.Flags, s settings) error {
+	d, err := flags.Open(out)
 	if err != nil {
 		return err
 	}
-	n, err := newNAT(out, device, s)
+	n, err := newNAT(out, flags.Interface(d, device.Own...), s)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "forwarding TCP and UDP that enter %s %s, by 192.168.69.1 and fdaa::1, until interrupted\n", kind, name)
+	var by []string
+	for _, own := range n.own {
+		by = append(by, own.Addr().String())
+	}
+	fmt.Fprintf(out, "forwarding TCP and UDP that enter %s, by %s, until interrupted\n", flags.Name, strings.Join(by, " and "))
 	<-ctx.Done()
 	n.close()
 	return n.summary(out)

@@ -8,7 +8,10 @@ import (
 	"net/netip"
 
 	"github.com/smolnet/smolnet/dev"
+	"github.com/smolnet/smolnet/dev/tap"
+	"github.com/smolnet/smolnet/examples/device"
 	"github.com/smolnet/smolnet/internal/netns"
+	"github.com/smolnet/smolnet/smolnet"
 )
 
 // Addresses of the servers, those where nobody answers, and any.
@@ -26,7 +29,7 @@ type namespaces struct {
 }
 
 // newNamespaces is for a process in a private namespace, where it disturbs nobody.
-func newNamespaces(out io.Writer, s settings) (*namespaces, error) {
+func newNamespaces(out io.Writer, flags *device.Flags, s settings) (*namespaces, error) {
 	if err := addOutside(); err != nil {
 		return nil, err
 	}
@@ -34,15 +37,18 @@ func newNamespaces(out io.Writer, s settings) (*namespaces, error) {
 	if err != nil {
 		return nil, err
 	}
-	var device dev.Device
+	var d dev.Device
 	err = inside.Do(func() error {
-		device, err = addInside("smol0")
+		d, err = addInside("smol0")
 		return err
 	})
+	if err == nil {
+		d, err = flags.Wrap(d, out)
+	}
 	if err != nil {
 		return nil, errors.Join(err, inside.Close())
 	}
-	n, err := newNAT(out, device, s)
+	n, err := newNAT(out, smolnet.Interface{Device: d, Addresses: device.Own}, s)
 	if err != nil {
 		return nil, errors.Join(err, inside.Close())
 	}
@@ -68,26 +74,33 @@ func addOutside() error {
 
 // addInside makes a tap that leads everywhere, and returns the other end of it.
 func addInside(name string) (dev.Device, error) {
-	device, err := openDevice("tap", name)
+	d, err := tap.Open(tap.Config{Name: name})
 	if err != nil {
 		return nil, err
 	}
 	if err := joinInside(name); err != nil {
-		return nil, errors.Join(err, device.Close())
+		return nil, errors.Join(err, d.Close())
 	}
-	return device, nil
+	return d, nil
 }
 
 // joinInside gives the kernel's end of a device its addresses, and routes by the other end.
 func joinInside(name string) (err error) {
-	for _, address := range clientAddresses {
+	for _, address := range device.Peer {
 		err = errors.Join(err, netns.AddAddress(name, address))
 	}
 	err = errors.Join(err, netns.Up(name))
 	for i, prefix := range everywhere {
-		err = errors.Join(err, netns.AddRoute(prefix, ownAddresses[i].Addr(), name))
+		err = errors.Join(err, netns.AddRoute(prefix, device.Own[i].Addr(), name))
 	}
 	return err
+}
+
+func prefixes(texts ...string) (parsed []netip.Prefix) {
+	for _, text := range texts {
+		parsed = append(parsed, netip.MustParsePrefix(text))
+	}
+	return parsed
 }
 
 // dial is net.Dialer's DialContext for a client inside. The address is a numeric one, for which package net starts no goroutine: that

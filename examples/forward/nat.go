@@ -12,7 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/smolnet/smolnet/dev"
+	"github.com/smolnet/smolnet/core"
+	"github.com/smolnet/smolnet/examples/device"
 	"github.com/smolnet/smolnet/smolnet"
 )
 
@@ -29,7 +30,7 @@ type settings struct {
 type nat struct {
 	settings
 	stack *smolnet.Stack
-	mtu   int
+	own   []netip.Prefix // addresses of the stack's
 	tcp   *smolnet.TCPForwarder
 	udp   *smolnet.UDPForwarder
 	slots chan struct{} // one for each flow of UDP
@@ -51,13 +52,14 @@ type counters struct {
 	datagramsOut, datagramsIn, lost  atomic.Int64
 }
 
-// newNAT makes a stack on a device and begins to forward. It prints to out what fails. If it cannot, it closes the device.
-func newNAT(out io.Writer, device dev.Device, s settings) (*nat, error) {
-	stack, link, err := newStack(device)
+// newNAT makes a stack with an interface and begins to forward. It prints to out what fails. If it cannot, it closes the device.
+func newNAT(out io.Writer, ifc smolnet.Interface, s settings) (*nat, error) {
+	ifc.DuplicateDetection = core.DetectNone // whoever is at the other end is known
+	stack, link, err := device.NewStack(smolnet.Config{}, ifc)
 	if err != nil {
 		return nil, err
 	}
-	n := &nat{settings: s, stack: stack, mtu: link.MTU(), slots: make(chan struct{}, s.flows), out: out}
+	n := &nat{settings: s, stack: stack, own: ifc.Addresses, slots: make(chan struct{}, s.flows), out: out}
 	if n.tcp, err = stack.ForwardTCP(smolnet.ForwardConfig{Link: link}); err == nil {
 		n.udp, err = stack.ForwardUDP(smolnet.ForwardConfig{Link: link})
 	}
@@ -81,7 +83,7 @@ func (n *nat) close() {
 // addresses and those of one link only mean something else to the system: nobody is to reach by them what it keeps to itself.
 func (n *nat) permits(to netip.Addr) bool {
 	to = to.Unmap()
-	own := slices.ContainsFunc(ownAddresses, func(p netip.Prefix) bool { return p.Addr() == to })
+	own := slices.ContainsFunc(n.own, func(p netip.Prefix) bool { return p.Addr() == to })
 	return !own && to.IsGlobalUnicast()
 }
 

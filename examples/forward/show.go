@@ -6,11 +6,13 @@ import (
 	"io"
 	"net/netip"
 	"time"
+
+	"github.com/smolnet/smolnet/examples/device"
 )
 
 // show has a client in a namespace of its own do by the NAT what a client does, and says what it was.
-func show(ctx context.Context, out io.Writer, s settings) error {
-	n, err := newNamespaces(out, s)
+func show(ctx context.Context, out io.Writer, flags *device.Flags, s settings) error {
+	n, err := newNamespaces(out, flags, s)
 	if err != nil {
 		return err
 	}

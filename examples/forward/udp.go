@@ -85,12 +85,14 @@ type flow struct {
 	out, in int64 // datagrams
 }
 
+// maxDatagram is more than any datagram has. What does not fit the device leaves in fragments.
+const maxDatagram = 65535
+
 // pass carries datagrams from src to dst until either is closed, and then closes both. One that cannot be sent is lost, as any may be.
 func (f *flow) pass(dst, src net.Conn) (datagrams int64) {
 	defer f.near.Close()
 	defer f.far.Close()
-	// What is longer does not fit the device either way: it comes from neither, or is not sent.
-	b := make([]byte, f.nat.mtu)
+	b := make([]byte, maxDatagram)
 	for {
 		octets, err := src.Read(b)
 		if err != nil {

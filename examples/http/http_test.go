@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"flag"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -15,8 +16,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/smolnet/smolnet/examples/device"
 	"github.com/smolnet/smolnet/internal/netns"
 )
+
+// on is what the command line says of the device.
+func on(t *testing.T, name string, args ...string) *device.Flags {
+	t.Helper()
+	fs := flag.NewFlagSet("http", flag.ContinueOnError)
+	flags := device.Register(fs, "netns", "pipe", "loopback")
+	require.NoError(t, fs.Parse(append([]string{"-device", name}, args...)))
+	return flags
+}
 
 // makeTree writes a small tree that has what is awkward to serve.
 func makeTree(t *testing.T) (root string) {
@@ -56,13 +67,13 @@ func TestReadTree(t *testing.T) {
 }
 
 func TestEveryFileArrives(t *testing.T) {
-	for device, how := range map[string]string{
+	for name, how := range map[string]string{
 		"pipe":     "two stacks, joined by an in-memory link; 6 files",
 		"loopback": "one stack, over its own loopback; 6 files",
 	} {
-		t.Run(device, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			require.NoError(t, run(t.Context(), &out, makeTree(t), device))
+			require.NoError(t, run(t.Context(), device.Lines(&out), makeTree(t), on(t, name)))
 			require.Contains(t, out.String(), how)
 			require.Contains(t, out.String(), "every file came with the SHA-256 that it has on disk")
 			t.Logf("\n%s", &out)
@@ -70,12 +81,20 @@ func TestEveryFileArrives(t *testing.T) {
 	}
 }
 
+func TestEveryFileArrivesOverABadNetwork(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "record.pcapng")
+	require.NoError(t, run(t.Context(), io.Discard, makeTree(t), on(t, "pipe", "-drop-chance", "0.01", "-seed", "1", "-pcap", file)))
+	record, err := os.Stat(file)
+	require.NoError(t, err)
+	require.Greater(t, record.Size(), int64(2*2*3<<20), "it has all of it, both ways and by both families")
+}
+
 func TestEveryFileArrivesAtTheKernelAndBack(t *testing.T) {
 	if !netns.Test(t) {
 		return
 	}
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), &out, makeTree(t), "netns"))
+	require.NoError(t, run(t.Context(), &out, makeTree(t), on(t, "netns")))
 	require.Contains(t, out.String(), "every file came with the SHA-256 that it has on disk")
 	t.Logf("\n%s", &out)
 }
@@ -88,7 +107,7 @@ func TestServesOnADeviceUntilInterrupted(t *testing.T) {
 			}
 			root := makeTree(t)
 			require.NoError(t, add("smol0"))
-			for _, address := range peerAddresses {
+			for _, address := range device.Peer {
 				require.NoError(t, netns.AddAddress("smol0", address))
 			}
 			require.NoError(t, netns.Up("smol0"))
@@ -96,10 +115,10 @@ func TestServesOnADeviceUntilInterrupted(t *testing.T) {
 			ctx, interrupt := context.WithCancel(t.Context())
 			out, written := io.Pipe()
 			served := make(chan error, 1)
-			go func() { served <- run(ctx, written, root, kind+":smol0") }()
+			go func() { served <- run(ctx, written, root, on(t, kind+":smol0")) }()
 			lines := bufio.NewScanner(out)
 			require.True(t, lines.Scan())
-			require.Contains(t, lines.Text(), "on "+kind+" smol0 at http://192.168.69.1/")
+			require.Contains(t, lines.Text(), "on "+kind+":smol0 at http://192.168.69.1:80/ and http://[fdaa::1]:80/")
 			for _, host := range []string{"192.168.69.1", "[fdaa::1]"} {
 				response, err := http.Get("http://" + host + "/small")
 				require.NoError(t, err)
@@ -133,7 +152,7 @@ func TestWhatDiffersIsAnError(t *testing.T) {
 			files, err := readTree(root)
 			require.NoError(t, err)
 			require.NoError(t, tc.change(filepath.Join(root, "small")))
-			n, err := withPipe()
+			n, err := withPipe(new(device.Flags), io.Discard)
 			require.NoError(t, err)
 			defer n.close()
 			err = exchangeAll(t.Context(), io.Discard, n, root, files)
@@ -143,20 +162,20 @@ func TestWhatDiffersIsAnError(t *testing.T) {
 }
 
 func TestUnknownDevice(t *testing.T) {
-	for _, device := range []string{"token-ring", "tap", "tap:", "pipe:1"} {
-		err := run(t.Context(), io.Discard, t.TempDir(), device)
-		require.ErrorContains(t, err, "-device "+device+": there is netns, pipe, loopback, tap:NAME and tun:NAME")
+	for _, name := range []string{"token-ring", "tap", "tap:", "pipe:1"} {
+		err := run(t.Context(), io.Discard, t.TempDir(), on(t, name))
+		require.ErrorContains(t, err, "-device "+name+": there is netns, pipe, loopback, tap:NAME and tun:NAME")
 	}
 }
 
 func TestStacksDialByName(t *testing.T) {
-	n, err := withPipe()
+	n, err := withPipe(new(device.Flags), io.Discard)
 	require.NoError(t, err)
 	defer n.close()
 	stack, peer := n.hosts[0], n.hosts[1]
 	for _, address := range peer.addresses {
 		require.Equal(t, "peer.test", stack.nameOf(address.Addr()))
-		require.Equal(t, "smolnet.test", peer.nameOf(stackAddresses[0].Addr()))
+		require.Equal(t, "smolnet.test", peer.nameOf(device.Own[0].Addr()))
 	}
 	require.Equal(t, "localhost", stack.nameOf(loopbackAddresses[1].Addr()))
 	require.Equal(t, "127.0.0.1", (&host{}).nameOf(loopbackAddresses[0].Addr()), "the kernel dials numbers")

@@ -11,7 +11,8 @@
 //   - loopback: within one stack, at 127.0.0.1 and ::1;
 //   - tap:NAME, tun:NAME: serves on that device until interrupted.
 //
-// Without -device it is netns where that is allowed, else pipe.
+// Without -device it is netns where that is allowed, else pipe. The other flags are those of package examples/device; what they say of
+// packets is not for loopback, where no device is.
 package main
 
 import (
@@ -21,37 +22,37 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
+	"github.com/smolnet/smolnet/examples/device"
 	"github.com/smolnet/smolnet/internal/netns"
 )
 
 func main() {
 	root := flag.String("root", "", "serve the files below this `directory` (default: the module's own tree)")
-	device := flag.String("device", "", "`how` to run: netns, pipe, loopback, tap:NAME or tun:NAME "+
-		"(default: netns where that is allowed, else pipe)")
+	flags := device.Register(flag.CommandLine, "netns", "pipe", "loopback")
+	flags.Name = "" // netns where that is allowed, else pipe
 	flag.Parse()
 	if flag.NArg() > 0 {
 		exit(fmt.Errorf("unexpected argument %q", flag.Arg(0)))
 	}
-	if (*device == "" || *device == "netns") && !netns.Inside() {
+	if (flags.Name == "" || flags.Name == "netns") && !netns.Inside() {
 		switch err := netns.Available(); {
 		case err == nil:
 			// The same again, in a namespace of its own.
 			status, err := netns.Run()
 			exit(err)
 			os.Exit(status)
-		case *device == "":
+		case flags.Name == "":
 			fmt.Printf("no private network namespace (%v): ", err)
-			*device = "pipe"
+			flags.Name = "pipe"
 		default:
 			exit(err)
 		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	exit(run(ctx, os.Stdout, *root, *device))
+	exit(run(ctx, device.Lines(os.Stdout), *root, flags))
 }
 
 // exit ends the program if there is an error.
@@ -62,24 +63,22 @@ func exit(err error) {
 	}
 }
 
-func run(ctx context.Context, out io.Writer, root, device string) (err error) {
+func run(ctx context.Context, out io.Writer, root string, flags *device.Flags) (err error) {
 	if root == "" {
 		if root, err = moduleRoot(); err != nil {
 			return err
 		}
 	}
 	var net *network
-	switch kind, name, named := strings.Cut(device, ":"); {
-	case device == "" || device == "netns":
-		net, err = withKernel()
-	case device == "pipe":
-		net, err = withPipe()
-	case device == "loopback":
+	switch flags.Name {
+	case "", "netns":
+		net, err = withKernel(flags, out)
+	case "pipe":
+		net, err = withPipe(flags, out)
+	case "loopback":
 		net, err = withLoopback()
-	case named && name != "" && (kind == "tap" || kind == "tun"):
-		return serve(ctx, out, root, kind, name)
 	default:
-		err = fmt.Errorf("-device %s: there is netns, pipe, loopback, tap:NAME and tun:NAME", device)
+		return serve(ctx, out, root, flags)
 	}
 	if err != nil {
 		return err

@@ -3,35 +3,25 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
 
-	"github.com/smolnet/smolnet/dev"
+	"github.com/smolnet/smolnet/core"
 	"github.com/smolnet/smolnet/dev/pipe"
 	"github.com/smolnet/smolnet/dev/tap"
-	"github.com/smolnet/smolnet/dev/tun"
+	"github.com/smolnet/smolnet/examples/device"
 	"github.com/smolnet/smolnet/internal/netns"
 	"github.com/smolnet/smolnet/smolnet"
 )
 
-var (
-	stackAddresses    = prefixes("192.168.69.1/24", "fdaa::1/64")
-	peerAddresses     = prefixes("192.168.69.100/24", "fdaa::100/64")
-	loopbackAddresses = prefixes("127.0.0.1/8", "::1/128")
-)
-
-func prefixes(texts ...string) (parsed []netip.Prefix) {
-	for _, text := range texts {
-		parsed = append(parsed, netip.MustParsePrefix(text))
-	}
-	return parsed
-}
+var loopbackAddresses = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("::1/128")}
 
 // names are what the stacks know the hosts by. Package net, which is the kernel's language, would ask the system for them.
 var names = map[string][]netip.Addr{
-	"smolnet.test": addrs(stackAddresses),
-	"peer.test":    addrs(peerAddresses),
+	"smolnet.test": addrs(device.Own),
+	"peer.test":    addrs(device.Peer),
 }
 
 func addrs(prefixes []netip.Prefix) (addrs []netip.Addr) {
@@ -72,17 +62,21 @@ type host struct {
 }
 
 // withKernel joins a stack and the kernel by a tap. It is for a private namespace, where it disturbs nobody.
-func withKernel() (*network, error) {
+func withKernel(flags *device.Flags, out io.Writer) (*network, error) {
 	const name = "smol0"
-	device, err := openDevice("tap", name)
+	opened, err := tap.Open(tap.Config{Name: name})
 	if err != nil {
 		return nil, err
 	}
-	stack, err := newHost("smolnet", device, stackAddresses)
+	d, err := flags.Wrap(opened, out)
 	if err != nil {
 		return nil, err
 	}
-	kernel := &host{"kernel", peerAddresses, net.Listen, new(net.Dialer).DialContext, nil}
+	stack, err := newHost("smolnet", smolnet.Interface{Device: d, Addresses: device.Own})
+	if err != nil {
+		return nil, err
+	}
+	kernel := &host{"kernel", device.Peer, net.Listen, new(net.Dialer).DialContext, nil}
 	for _, address := range kernel.addresses {
 		err = errors.Join(err, netns.AddAddress(name, address))
 	}
@@ -93,13 +87,17 @@ func withKernel() (*network, error) {
 }
 
 // withPipe joins two stacks by an in-memory link.
-func withPipe() (*network, error) {
-	a, b := pipe.New(pipe.Config{Medium: dev.Ethernet, MTU: 1500})
-	first, err := newHost("stack 1", a, stackAddresses)
+func withPipe(flags *device.Flags, out io.Writer) (*network, error) {
+	a, b := pipe.New(pipe.Config{})
+	d, err := flags.Wrap(a, out)
 	if err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
-	second, err := newHost("stack 2", b, peerAddresses)
+	first, err := newHost("stack 1", smolnet.Interface{Device: d, Addresses: device.Own})
+	if err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	second, err := newHost("stack 2", smolnet.Interface{Device: b, Addresses: device.Peer})
 	if err != nil {
 		return nil, errors.Join(err, first.stack.Close())
 	}
@@ -108,38 +106,29 @@ func withPipe() (*network, error) {
 
 // withLoopback is one stack that talks to itself, by the loopback interface that every stack has.
 func withLoopback() (*network, error) {
-	stack, err := newHost("smolnet", nil, loopbackAddresses)
+	stack, err := smolnet.New(config)
 	if err != nil {
 		return nil, err
 	}
-	return &network{"one stack, over its own loopback", []*host{stack}}, nil
+	return &network{"one stack, over its own loopback", []*host{newHostOf(stack, "smolnet", loopbackAddresses)}}, nil
 }
 
-// openDevice opens a tap or a tun, and makes it if there is none of that name.
-func openDevice(kind, name string) (dev.Device, error) {
-	if kind == "tun" {
-		return tun.Open(tun.Config{Name: name, Network: peerAddresses[0]})
-	}
-	return tap.Open(tap.Config{Name: name})
-}
+// config has the stacks know the names.
+var config = smolnet.Config{Resolver: smolnet.ResolverConfig{Hosts: names}}
 
-// newHost makes a stack, with an interface of these addresses if there is a device for it. If it cannot, it closes the
-// device.
-func newHost(name string, device dev.Device, addresses []netip.Prefix) (*host, error) {
-	stack, err := smolnet.New(smolnet.Config{Resolver: smolnet.ResolverConfig{Hosts: names}})
+// newHost makes a stack with the interface, which gets the host's name. If it cannot, it closes the device.
+func newHost(name string, ifc smolnet.Interface) (*host, error) {
+	ifc.Name = name
+	ifc.DuplicateDetection = core.DetectNone // whoever is at the other end is known
+	stack, _, err := device.NewStack(config, ifc)
 	if err != nil {
-		if device != nil {
-			err = errors.Join(err, device.Close())
-		}
 		return nil, err
 	}
-	if device != nil {
-		_, err = stack.AddInterface(smolnet.Interface{Name: name, Device: device, Addresses: addresses})
-		if err != nil {
-			return nil, errors.Join(err, device.Close(), stack.Close())
-		}
-	}
-	return &host{name, addresses, stack.Listen, stack.DialContext, stack}, nil
+	return newHostOf(stack, name, ifc.Addresses), nil
+}
+
+func newHostOf(stack *smolnet.Stack, name string, addresses []netip.Prefix) *host {
+	return &host{name, addresses, stack.Listen, stack.DialContext, stack}
 }
 
 // counted says whose counters an exchange shows: see exchange.run.

@@ -6,19 +6,22 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
+	"strings"
 
 	"github.com/smolnet/smolnet/core/tcp"
+	"github.com/smolnet/smolnet/examples/device"
 )
 
 // serve serves the tree on a device of the system's until ctx is done.
-func serve(ctx context.Context, out io.Writer, root, kind, name string) error {
-	device, err := openDevice(kind, name)
+func serve(ctx context.Context, out io.Writer, root string, flags *device.Flags) error {
+	d, err := flags.Open(out)
 	if err != nil {
 		return err
 	}
-	h, err := newHost("smolnet", device, stackAddresses)
+	h, err := newHost("smolnet", flags.Interface(d, device.Own...))
 	if err != nil {
-		return errors.Join(err, device.Close())
+		return err
 	}
 	defer h.stack.Close()
 	listener, err := h.listen("tcp", ":80")
@@ -27,7 +30,11 @@ func serve(ctx context.Context, out io.Writer, root, kind, name string) error {
 	}
 	server := &http.Server{Handler: http.FileServer(http.Dir(root))}
 	defer context.AfterFunc(ctx, func() { server.Close() })()
-	fmt.Fprintf(out, "serving %s on %s %s at http://192.168.69.1/ and http://[fdaa::1]/ until interrupted\n", root, kind, name)
+	var urls []string
+	for _, address := range h.addresses {
+		urls = append(urls, fmt.Sprintf("http://%v/", netip.AddrPortFrom(address.Addr(), 80)))
+	}
+	fmt.Fprintf(out, "serving %s on %s at %s until interrupted\n", root, flags.Name, strings.Join(urls, " and "))
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}

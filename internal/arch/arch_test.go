@@ -46,7 +46,7 @@ var arrows = map[string][]string{
 	"internal/link":   {"dev", "core/packet"},
 	"internal/dns":    {}, // it reaches the network through functions that it is given
 	"internal/...":    {"smolnet/...", "core/...", "dev/...", "dialer/...", "listener/...", "internal/..."},
-	"examples/...":    {"smolnet/...", "core/...", "dev/...", "dialer/...", "listener/...", "internal/netns"},
+	"examples/...":    {"smolnet/...", "core/...", "dev/...", "dialer/...", "listener/...", "examples/device", "internal/netns"},
 }
 
 // dependencies are the modules that the root module may import; testOnly those for its tests alone.

@@ -113,10 +113,21 @@ var features = []item{
 	{"ICMP errors", "core/tcp.TestDialUnreachable smolnet.TestDialFailsByICMP smolnet.TestICMPIsReportedInsteadOfATimeout core/tcp.TestSoftErrorIsForgottenWithProgress"},
 }
 
+// controlPlane is what they have suffered from below that.
+var controlPlane = []item{
+	{"DHCP: a renewal without router and mask", "core/dhcpv4.TestRenewalKeepsWhatIsNotSaid"},
+	{"DHCP: a slow server, and one identifier", "core/dhcpv4.TestRetransmission core/dhcpv4.TestRequestsAreRepeatedWithTheSameIdentifier"},
+	{"DHCP: T1 and T2, in order or not", "core/dhcpv4.TestTimes core/dhcpv4.TestTimesAreAlwaysInOrder smolnet.TestKernelDHCPRenewal"},
+	{"DHCP: zeros among DNS servers, eight routers", "core/wire.TestDHCPv4Options"},
+	{"DHCP: refusals", "core/dhcpv4.TestStateMachine smolnet.TestKernelDHCPRefusal"},
+	{"DHCP: what a renewal must and must not carry", "core/dhcpv4.TestMessages"},
+	{"DHCP: the address stays while it is renewed, and goes with the lease", "core.TestDHCPv4ServerGone"},
+}
+
 // TestChecklists holds that the tests exist which the lists above name.
 func TestChecklists(t *testing.T) {
 	ours := make(ownTests)
-	for _, list := range [][]item{checklist, features} {
+	for _, list := range [][]item{checklist, features, controlPlane} {
 		for _, i := range list {
 			ours.require(t, i.what, i.tests)
 		}

@@ -2,7 +2,6 @@ package arch
 
 // Reasons that more than one of the tests below has.
 const (
-	noMembership = "no socket can join a group yet: there is no ListenMulticastUDP"
 	noResolvConf = "the configuration is a ResolverConfig, not a file that is read and watched"
 	noHostsFile  = "the hosts are a map of the ResolverConfig, asked before the servers: there are no files, and no order to choose"
 )
@@ -41,8 +40,8 @@ var netDialTests = map[string][]netTest{
 		{"TestDualStackTCPListener", "smolnet.TestTwoListenOnOnePort smolnet.TestBothFamiliesOnOnePort", ""},
 		{"TestDualStackUDPListener", "smolnet.TestTwoListenOnOnePort smolnet.TestSocketForBothFamilies", ""},
 		{"TestWildWildcardListener", "smolnet.TestListenOnNothingInParticular", ""},
-		{"TestIPv4MulticastListener", "", noMembership},
-		{"TestIPv6MulticastListener", "", noMembership},
+		{"TestIPv4MulticastListener", "smolnet.TestListenMulticastUDP smolnet.TestListenMulticastUDPErrors", ""},
+		{"TestIPv6MulticastListener", "smolnet.TestListenMulticastUDP smolnet.TestListenMulticastUDPErrors", ""},
 		{"TestClosingListener", "smolnet.TestListenerClose smolnet.TestNobodyElseListensOnTheSameAddress", ""},
 		{"TestListenConfigControl",
 			"smolnet.TestControl smolnet.TestControlOfDatagrams smolnet.TestErrorOfControlLeavesNothing listener.TestControl",

@@ -28,7 +28,6 @@ type netTest struct {
 const (
 	noDescriptors = "a connection has no file descriptor, so nothing can be made of one or from one"
 	noUnix        = "Unix domain sockets are between the processes of one system: no packet carries them"
-	noRawIP       = "a stack has no IPConn: its networks are those of TCP and UDP"
 )
 
 // netTests are the tests of package net about what every connection does, by file.
@@ -81,12 +80,12 @@ var netTests = map[string][]netTest{
 	"error_test.go": {
 		{"TestDialError", "smolnet.TestDialErrors smolnet.TestDialErrorsAreWellFormed", ""},
 		{"TestProtocolDialError",
-			"smolnet.TestAddressesThatCannotBe", "Of its networks those of TCP and UDP: " + noRawIP + "; " + noUnix},
+			"smolnet.TestAddressesThatCannotBe smolnet.TestKernelErrorsOfIP", "Of its networks those of TCP, UDP and IP: " + noUnix},
 		{"TestDialAddrError", "smolnet.TestDialErrors smolnet.TestAddressesThatCannotBe smolnet.TestDialerOfOneFamily", ""},
 		{"TestListenError", "smolnet.TestListenErrors smolnet.TestListenErrorsAreWellFormed", ""},
 		{"TestListenPacketError", "smolnet.TestListenErrors smolnet.TestListenErrorsAreWellFormed", ""},
 		{"TestProtocolListenError",
-			"smolnet.TestAddressesThatCannotBe", "Of its networks those of TCP and UDP: " + noRawIP + "; " + noUnix},
+			"smolnet.TestAddressesThatCannotBe smolnet.TestKernelErrorsOfIP", "Of its networks those of TCP, UDP and IP: " + noUnix},
 		{"TestCloseError", "smolnet.TestCloseAgainAndAgain smolnet.TestClosedConnection smolnet.TestClosedSocket", ""},
 		{"TestAcceptError", "smolnet.TestAcceptLoop", ""},
 		{"TestFileError", "", noDescriptors},
@@ -101,7 +100,7 @@ var netTests = map[string][]netTest{
 		{"TestTCPConnSpecificMethods", "smolnet.TestMethodsOfAConnection smolnet.TestSettingsAreTaken", ""},
 		{"TestUDPConnSpecificMethods", "smolnet.TestMethodsOfASocket smolnet.TestEveryWayToReadAndWriteDatagrams smolnet.TestDatagramErrors",
 			"File is missing: " + noDescriptors},
-		{"TestIPConnSpecificMethods", "", noRawIP},
+		{"TestIPConnSpecificMethods", "smolnet.TestMethodsOfAnIPSocket smolnet.TestKernelErrorsOfIP", "File is missing: " + noDescriptors},
 		{"TestUnixListenerSpecificMethods", "", noUnix},
 		{"TestUnixConnSpecificMethods", "", noUnix},
 	},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/smolnet/smolnet/core"
 	"github.com/smolnet/smolnet/dev/pipe"
 	"github.com/smolnet/smolnet/smolnet"
 )
@@ -61,10 +62,10 @@ func newPair(t testing.TB, delay time.Duration) (client, server *smolnet.Stack) 
 	t.Helper()
 	a, b := pipe.New(pipe.Config{Delay: delay})
 	client, server = newStack(t), newStack(t)
-	_, err := client.AddInterface(smolnet.Interface{Name: "eth0", Device: a,
+	_, err := client.AddInterface(smolnet.Interface{Name: "eth0", Device: a, DuplicateDetection: core.DetectNone,
 		Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.2/24"), netip.MustParsePrefix("fd00::2/64")}})
 	require.NoError(t, err)
-	_, err = server.AddInterface(smolnet.Interface{Name: "eth0", Device: b,
+	_, err = server.AddInterface(smolnet.Interface{Name: "eth0", Device: b, DuplicateDetection: core.DetectNone,
 		Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24"), netip.MustParsePrefix("fd00::1/64")}})
 	require.NoError(t, err)
 	return client, server

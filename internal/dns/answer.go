@@ -34,7 +34,8 @@ type Answer struct {
 	// Cached tells that nobody was asked, it was known already.
 	Cached bool
 
-	size int // of the messages that it was in, in octets
+	size   int  // of the messages that it was in, in octets
+	ofLink bool // some of it is what hosts on the link say, of which there is a cache of its own
 }
 
 // clone returns the answer with slices of its own.

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// A Client asks. Its methods may be called by any goroutine at any time. It has nothing that runs while no question is open,
-// so it needs no closing.
+// A Client asks. Its methods may be called by any goroutine at any time. It has no goroutine while no question is open. Sockets on
+// links it keeps for two minutes after the last question that needed them, and so needs no closing.
 type Client struct {
 	config Config
 	random random
@@ -23,6 +23,8 @@ type Client struct {
 	servers serverList
 	cache   cache
 	flights map[key]*flight
+
+	link *querier
 }
 
 // New returns a Client.
@@ -35,6 +37,7 @@ func New(config Config) *Client {
 		cache:   cache{bound: config.CacheEntries},
 		flights: make(map[key]*flight),
 	}
+	c.link = newQuerier(&c.config, &c.random)
 	c.servers.set(config.Servers)
 	return c
 }
@@ -127,7 +130,7 @@ func (c *Client) fly(ctx context.Context, f *flight, name dnsmessage.Name, serve
 	f.result = c.resolve(ctx, name, f.key.qtype, servers)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.forget(f) {
+	if c.forget(f) && !f.result.answer.ofLink {
 		c.cache.put(f.key, f.result, time.Now())
 	}
 	close(f.done)

@@ -16,10 +16,10 @@ type Config struct {
 	// context ends with the attempt.
 	Dial func(ctx context.Context, network string, server netip.AddrPort) (net.Conn, error)
 
-	// Multicast opens the sockets over which names below "local." and reverse names of link-local addresses are asked for
-	// on the link (RFC 6762): one for every interface and family. The Client closes them all. Nil means that such names are
+	// Multicast lists the links on which names below "local." and reverse names of link-local addresses are asked for (RFC
+	// 6762), one for every interface and family. It is called for each question that needs them. Nil means that such names are
 	// asked of the servers like all others.
-	Multicast func(ctx context.Context) ([]MulticastSocket, error)
+	Multicast func() []MulticastLink
 
 	// Servers are asked in this order. SetServers replaces them.
 	Servers []netip.AddrPort
@@ -44,11 +44,12 @@ type Config struct {
 	// over UDP has to repeat it, which makes answers harder to forge.
 	KeepCase bool
 
-	// MulticastTimeout is how long answers from the link are waited for before the question is repeated, once. Zero means 1
-	// second.
+	// MulticastTimeout is how long answers from the link are waited for in all. Zero means 4 seconds: the question goes out at
+	// once, after 1 second and after 3.
 	MulticastTimeout time.Duration
 
-	// CacheEntries is how many answers are kept, fewer if many are larger than 8 KiB in memory. Zero means 1000, a negative number means none.
+	// CacheEntries is how many answers are kept, fewer if many are larger than 8 KiB in memory, and how many records from the
+	// link besides. Zero means 1000, a negative number means none.
 	CacheEntries int
 
 	// MaxTTL bounds how long an answer is kept, whatever its records say. Zero means a day.
@@ -62,23 +63,6 @@ type Config struct {
 	Rand io.Reader
 }
 
-// A MulticastSocket asks the hosts on one link, over one family.
-type MulticastSocket struct {
-	// Conn is an unconnected UDP socket of the interface, at a port of its own and not at 5353: a querier at 5353 would have
-	// to do all that RFC 6762 asks. Its ReadFrom gives the sender as a *net.UDPAddr.
-	Conn net.PacketConn
-
-	// Zone is the name of the interface, which answers from there bear: see Answer.Zone.
-	Zone string
-
-	// Group is where questions go: 224.0.0.251:5353, or [ff02::fb]:5353 with the interface as its zone.
-	Group net.Addr
-
-	// OnLink reports whether an address belongs to a subnet of the interface, which those who may answer do. Nil means that
-	// every address does. Link-local addresses always do, and are not asked about.
-	OnLink func(netip.Addr) bool
-}
-
 const (
 	defaultTimeout          = 5 * time.Second
 	defaultAttempts         = 2
@@ -86,7 +70,7 @@ const (
 	defaultCacheEntries     = 1000
 	defaultMaxTTL           = 24 * time.Hour
 	defaultMaxNegativeTTL   = time.Hour
-	defaultMulticastTimeout = time.Second
+	defaultMulticastTimeout = 4 * time.Second
 
 	// minUDPSize is what a server may send to one who says nothing of sizes.
 	// https://www.rfc-editor.org/rfc/rfc1035.html#section-4.2.1

@@ -32,13 +32,8 @@ func FuzzAnswer(f *testing.F) {
 	seed(rcode(dnsmessage.RCodeNameError), authority("example. 300 SOA 60"), extended(16))
 	seed(noRecursion, authority("example. 60 NS ns.example."), additional("ns.example. 60 A 192.0.2.53"))
 	seed(smallLetters, truncated)
-	seed(answers("www.example. 120 NSEC c00c000140"))
 	f.Fuzz(func(t *testing.T, input []byte) {
 		octets := slices.Clone(input)
-		multicast, ok := asked.readMulticast(octets)
-		if ok {
-			checkResponse(t, asked, multicast)
-		}
 		size := len(octets)
 		parser, header, fit := asked.fits(octets)
 		if fit == foreign {
@@ -74,4 +69,51 @@ func checkResponse(t *testing.T, asked *query, r response) {
 		require.Equal(t, asked.qtype, record.Header.Type)
 		require.LessOrEqual(t, r.ttl, record.Header.TTL)
 	}
+}
+
+// Whatever hosts on the link send, what is taken from it is about the name that was asked for, and bounded. It can be told to
+// others.
+func FuzzLink(f *testing.F) {
+	asked, err := newQuery(name("www.local."), name("www.local."), typeA, 0, false, 0)
+	require.NoError(f, err)
+	seed := func(changes ...change) {
+		message := dnsmessage.Message{Header: dnsmessage.Header{Response: true, Authoritative: true}}
+		for _, change := range changes {
+			change(&message)
+		}
+		octets, err := message.Pack()
+		require.NoError(f, err)
+		f.Add(octets)
+	}
+	seed(answers("www.local. 120 A 192.0.2.9"), alone)
+	seed(answers("www.local. 120 CNAME host.local."), additional("host.local. 120 A 192.0.2.9"))
+	seed(answers("www.local. 120 CNAME www.local."))
+	seed(answers("www.local. 0 A 192.0.2.9", "www.local. 120 NSEC c00c000140"))
+	seed(func(m *dnsmessage.Message) {
+		m.Header = dnsmessage.Header{Truncated: true}
+		m.Questions = []dnsmessage.Question{{Name: asked.name, Type: typeA, Class: dnsmessage.ClassINET | classFlag}}
+	})
+	f.Fuzz(func(t *testing.T, octets []byte) {
+		m, ok := readLink(octets)
+		if !ok {
+			return
+		}
+		require.LessOrEqual(t, len(m.records), len(octets)/11, "a record has that many octets at least")
+		now := time.Unix(0, 0)
+		c := linkCache{bound: 3}
+		for range 2 {
+			c.hear("tap0", m.records, now, 0)
+			c.expire(now)
+			require.True(t, c.count <= 3 || len(c.sets) == 1)
+		}
+		if f, ok := c.answer("tap0", asked.name, typeA, now); ok {
+			checkResponse(t, asked, f.response)
+		}
+		_, err := linkQuestion(asked.name, typeA, false, c.known(linkKey{"tap0", key{"www.local.", typeA}}, now))
+		require.NoError(t, err)
+		c.expire(now.Add(1 << 62))
+		require.Zero(t, c.count)
+		require.Zero(t, c.cost)
+		require.Empty(t, c.sets)
+	})
 }

@@ -6,34 +6,15 @@ import "golang.org/x/net/dns/dnsmessage"
 // octets, so its data is read here.
 const typeNSEC dnsmessage.Type = 47
 
-// denied reports whether a host on the link says that the name has no record of the type asked for, and for how many seconds
-// that holds:
+// denies reports whether the record, which a host on the link has sent, says that its name has no record of the type:
 //
 //	Any time a responder receives a query for a name for which it has verified exclusive ownership, for a type for which that
 //	name has no records, the responder MUST […] respond asserting the nonexistence of that record using a DNS NSEC record
 //
-// Some put it among the answers, some among what they add.
 // https://www.rfc-editor.org/rfc/rfc6762.html#section-6.1
-func (q *query) denied(parser dnsmessage.Parser) (ttl uint32, ok bool) {
-	said, err := parser.AllAnswers()
-	if err != nil || parser.SkipAllAuthorities() != nil {
-		return 0, false
-	}
-	added, err := parser.AllAdditionals()
-	if err != nil {
-		return 0, false
-	}
-	for _, resource := range append(said, added...) {
-		header := resource.Header
-		if header.Type != typeNSEC || !isINET(header.Class) || fold(header.Name) != fold(q.name) {
-			continue
-		}
-		body, ok := resource.Body.(*dnsmessage.UnknownResource)
-		if ok && lacks(body.Data, q.qtype) && lacks(body.Data, dnsmessage.TypeCNAME) {
-			return timeToLive(header.TTL), true
-		}
-	}
-	return 0, false
+func denies(resource dnsmessage.Resource, qtype dnsmessage.Type) bool {
+	body, ok := resource.Body.(*dnsmessage.UnknownResource)
+	return ok && resource.Header.Type == typeNSEC && lacks(body.Data, qtype) && lacks(body.Data, dnsmessage.TypeCNAME)
 }
 
 // lacks reports whether the data of an NSEC record says that there is no record of the type. After the next name, which does

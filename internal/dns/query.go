@@ -78,3 +78,15 @@ func (r *random) draw(name dnsmessage.Name) (uint16, dnsmessage.Name, error) {
 	}
 	return binary.BigEndian.Uint16(octets[:]), name, nil
 }
+
+// octet returns one octet. If there is none to be had, zero will do for what it is for: to keep hosts from doing things at the same
+// time.
+func (r *random) octet() int {
+	var octet [1]byte
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, err := io.ReadFull(r.source, octet[:]); err != nil {
+		return 0
+	}
+	return int(octet[0])
+}

@@ -17,12 +17,14 @@ func (c *Client) resolve(ctx context.Context, name dnsmessage.Name, qtype dnsmes
 		r, server, err := c.ask(ctx, found.answer.Name, qtype, servers)
 		found.answer.Server = server
 		if err != nil {
+			found.answer.Cached = false
 			return found.failed(err)
 		}
 		found.answer.Name = r.name
 		found.answer.Aliases = append(found.answer.Aliases, r.aliases...)
 		found.answer.Records, found.answer.Zone = r.records, r.zone
 		found.answer.size += r.size
+		found.answer.ofLink, found.answer.Cached = found.answer.ofLink || r.ofLink, r.cached
 		ttl = min(ttl, r.ttl)
 		switch {
 		case len(found.answer.Aliases) > maxAliases:
@@ -60,7 +62,7 @@ func (c *Client) ask(
 	ctx context.Context, name dnsmessage.Name, qtype dnsmessage.Type, servers []netip.AddrPort,
 ) (r response, server netip.AddrPort, err error) {
 	if c.config.Multicast != nil && ofLink(name) {
-		r, err = c.askLink(ctx, name, qtype)
+		r, err = c.link.ask(ctx, name, qtype)
 		return r, netip.AddrPort{}, err
 	}
 	err = ErrNoServers

@@ -24,6 +24,8 @@ type response struct {
 	ttl     uint32                // the smallest of both, in seconds; math.MaxUint32 if both are empty
 	size    int                   // of the message, in octets
 	zone    string                // see Answer.Zone
+	ofLink  bool                  // the hosts on the link have said it
+	cached  bool                  // and before they were asked
 
 	lame bool // the server refers to others
 
@@ -129,13 +131,6 @@ func (q *query) answers(parser *dnsmessage.Parser) (found []owned, count int, er
 		}
 		found = append(found, owned{fold(header.Name), resource})
 	}
-}
-
-// isINET reports whether the class is IN. Answers from the link have one bit more in it.
-// https://www.rfc-editor.org/rfc/rfc6762.html#section-10.2
-func isINET(class dnsmessage.Class) bool {
-	const cacheFlush = 1 << 15
-	return class&^cacheFlush == dnsmessage.ClassINET
 }
 
 // authorities looks for the SOA record that makes a negative answer certain, and reports whether there are only others to be

@@ -232,8 +232,12 @@ func records(lines []string) (found []dnsmessage.Resource) {
 				return &dnsmessage.SOAResource{NS: name("ns.example."), MBox: name("hostmaster.example."), MinTTL: minimum}
 			},
 		}[kind]()
+		types := map[string]dnsmessage.Type{
+			"A": dnsmessage.TypeA, "AAAA": dnsmessage.TypeAAAA, "CNAME": dnsmessage.TypeCNAME, "NS": dnsmessage.TypeNS,
+			"PTR": dnsmessage.TypePTR, "MX": dnsmessage.TypeMX, "TXT": dnsmessage.TypeTXT, "NSEC": typeNSEC, "SOA": dnsmessage.TypeSOA,
+		}
 		found = append(found, dnsmessage.Resource{
-			Header: dnsmessage.ResourceHeader{Name: name(owner), Class: dnsmessage.ClassINET, TTL: ttl}, Body: body,
+			Header: dnsmessage.ResourceHeader{Name: name(owner), Type: types[kind], Class: dnsmessage.ClassINET, TTL: ttl}, Body: body,
 		})
 	}
 	return found

@@ -18,13 +18,16 @@ type Resolver interface {
 	LookupPort(ctx context.Context, network, service string) (int, error)
 }
 
-// Resolve returns the addresses that "host:port" stands for on the network, at least one, in the order in which to try
+// Resolve returns the addresses that "host:port", or for the networks of IP "host", stands for on the network, at least one, in the order in which to try
 // them, IPv4's in their plain form. An empty host yields an invalid netip.Addr, and so does an empty address, with port 0.
 //
 // The errors are *net.AddrError, and those of the Resolver.
 func Resolve(ctx context.Context, r Resolver, n Network, address string) ([]netip.AddrPort, error) {
 	if address == "" {
 		return []netip.AddrPort{{}}, nil
+	}
+	if n.Protocol() == "ip" {
+		return resolveIP(ctx, r, n, address)
 	}
 	host, service, err := net.SplitHostPort(address)
 	if err != nil {
@@ -54,19 +57,16 @@ func Resolve(ctx context.Context, r Resolver, n Network, address string) ([]neti
 	return found, nil
 }
 
-// ResolveIP is Resolve for the networks without ports: "ip", "ip4" and "ip6".
-func ResolveIP(ctx context.Context, r Resolver, network, host string) ([]netip.Addr, error) {
-	if host == "" {
-		return []netip.Addr{{}}, nil
-	}
-	addrs, err := lookup(ctx, r, network, host, nil)
+// resolveIP is Resolve for the networks without ports, those of IP.
+func resolveIP(ctx context.Context, r Resolver, n Network, host string) ([]netip.AddrPort, error) {
+	addrs, err := lookup(ctx, r, n.String(), host, nil)
 	if err != nil {
 		return nil, err
 	}
-	var found []netip.Addr
+	var found []netip.AddrPort
 	for _, addr := range addrs {
-		if addr = addr.Unmap(); network == "ip" || addr.Is4() == (network == "ip4") {
-			found = append(found, addr)
+		if addr = addr.Unmap(); n.Has(addr) {
+			found = append(found, netip.AddrPortFrom(addr, 0))
 		}
 	}
 	if found == nil {
@@ -121,7 +121,7 @@ func LookupPort(network, service string) (int, error) {
 		network, protocols = "ip", []string{"tcp", "udp"}
 	default:
 		n, err := ParseNetwork(network)
-		if err != nil {
+		if err != nil || n >= IP {
 			return 0, &net.AddrError{Err: "unknown network", Addr: network}
 		}
 		network, protocols = n.Protocol(), []string{n.Protocol()}

@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/smolnet/smolnet/core/ip"
+	"github.com/smolnet/smolnet/core/raw"
 	"github.com/smolnet/smolnet/core/tcp"
 	"github.com/smolnet/smolnet/core/udp"
 )
@@ -32,6 +33,9 @@ var (
 
 	// ErrOtherFamily: a connection was to lead from an IPv4 address to one of IPv6.
 	ErrOtherFamily = errors.New("address family not supported by protocol")
+
+	// ErrNoProtocol: an IP socket for a protocol that there cannot be one for.
+	ErrNoProtocol = errors.New("protocol not supported")
 
 	// ErrCanceled is context.Canceled in the words of package net.
 	ErrCanceled error = canceledError{}
@@ -75,6 +79,7 @@ var numbers = []struct {
 	{ErrNotConnected, syscall.ENOTCONN},
 	{ErrNoDestination, syscall.EDESTADDRREQ},
 	{ErrOtherFamily, syscall.EAFNOSUPPORT},
+	{ErrNoProtocol, syscall.EPROTONOSUPPORT},
 	{tcp.ErrReset, syscall.ECONNRESET},
 	{tcp.ErrTimeout, syscall.ETIMEDOUT},
 	{tcp.ErrAborted, syscall.ECONNABORTED},
@@ -94,7 +99,7 @@ func Map(call string, err error) error {
 		return ErrCanceled
 	case context.DeadlineExceeded:
 		return ErrTimeout
-	case udp.ErrClosed, tcp.ErrForwarderClosed:
+	case udp.ErrClosed, raw.ErrClosed, tcp.ErrForwarderClosed:
 		return net.ErrClosed
 	}
 	for _, known := range numbers {

@@ -46,6 +46,7 @@ func TestSentinelsBecomeErrorNumbers(t *testing.T) {
 		{ErrNotConnected, syscall.ENOTCONN, false},
 		{ErrNoDestination, syscall.EDESTADDRREQ, false},
 		{ErrOtherFamily, syscall.EAFNOSUPPORT, false},
+		{ErrNoProtocol, syscall.EPROTONOSUPPORT, false},
 		{fmt.Errorf("remote address [::]:0: %w", ip.ErrInvalid), syscall.EINVAL, false},
 	} {
 		t.Run(tc.err.Error(), func(t *testing.T) {
@@ -69,7 +70,7 @@ func TestEverySentinelIsMapped(t *testing.T) {
 		var call *os.SyscallError
 		require.ErrorAs(t, Map("read", known.err), &call, "%v", known.err)
 	}
-	require.Len(t, numbers, 23, "a row of the table above is missing")
+	require.Len(t, numbers, 24, "a row of the table above is missing")
 }
 
 func TestClosedEndpoint(t *testing.T) {

@@ -36,6 +36,18 @@ func AddAddress(name string, prefix netip.Prefix) error {
 	return awaitUsable(prefix.Addr(), link.Index)
 }
 
+// RemoveAddress takes an address from an interface.
+func RemoveAddress(name string, prefix netip.Prefix) error {
+	index, err := linkIndex(name)
+	if err != nil {
+		return err
+	}
+	r := newRequest(unix.RTM_DELADDR, 0)
+	r.put(unix.IfAddrmsg{Family: family(prefix.Addr()), Prefixlen: uint8(prefix.Bits()), Index: uint32(index)})
+	r.attribute(unix.IFA_LOCAL, prefix.Addr().AsSlice())
+	return r.do(fmt.Sprintf("removing %v from %s", prefix, name))
+}
+
 // awaitUsable waits until the kernel takes packets for addr. An IPv6 address is there, and can be bound, a little
 // before that: the route that makes it local is added by a worker of the kernel's, even without duplicate address
 // detection. The news of that route comes too early, before it is in use; so there is nothing to wait for but the

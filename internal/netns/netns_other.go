@@ -47,6 +47,9 @@ func SetHardwareAddr(name string, addr [6]byte) error { return errUnsupported }
 // AddAddress is for Linux.
 func AddAddress(name string, prefix netip.Prefix) error { return errUnsupported }
 
+// RemoveAddress is for Linux.
+func RemoveAddress(name string, prefix netip.Prefix) error { return errUnsupported }
+
 // AddRoute is for Linux.
 func AddRoute(destination netip.Prefix, gateway netip.Addr, name string) error { return errUnsupported }
 

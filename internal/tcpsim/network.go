@@ -142,6 +142,7 @@ func (n *Network) join(index int, cfg Link, seed uint64) error {
 		}
 		_, err := n.stacks[stack].AddInterface(n.now, core.InterfaceConfig{
 			Device: l.taps[side], Addresses: addresses, NoIPv6: cfg.MTU < leastIPv6MTU,
+			DuplicateDetection: core.DetectNone,
 		})
 		if err != nil {
 			return err

@@ -1,0 +1,5 @@
+//go:build !race && !packetdebug
+
+package reassembly
+
+const countsAllocations = true
