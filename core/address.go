@@ -138,11 +138,12 @@ func (s *Stack) hasAny(addr netip.Addr) bool {
 	return slices.ContainsFunc(s.interfaces, func(l *Interface) bool { return l.find(addr) != nil || l.loopback() && loopbackv4(addr) })
 }
 
-// Settling reports whether addresses of the family that the stack was configured with are being looked for on their links still.
+// Settling reports whether addresses of the family that the stack was configured with are being looked for on their links still, or
+// registered there, unless routers take long over that.
 func (s *Stack) Settling(v6 bool) bool {
 	for _, l := range s.interfaces {
 		for _, a := range l.addresses {
-			if a.state == Tentative && a.addr().Is6() == v6 && (a.origin == route.Static || a.origin == route.LinkLocal && v6) {
+			if a.state == Tentative && !a.detection.late && a.addr().Is6() == v6 && (a.origin == route.Static || a.origin == route.LinkLocal && v6) {
 				return true
 			}
 		}
@@ -181,6 +182,9 @@ func (l *Interface) setAddress(now int64, c addressConfig) error {
 		l.detect(now, l.find(c.prefix.Addr()), 0)
 		return nil
 	}
+	if a.origin == route.RPL && c.origin == route.Autoconf {
+		a.origin = c.origin // a router says the same, and it is its affair from now on
+	}
 	if a.origin != c.origin {
 		return fmt.Errorf("address %v is a duplicate of %v", c.prefix, a.describe())
 	}
@@ -209,6 +213,9 @@ func (l *Interface) dropAddress(now int64, addr netip.Addr) bool {
 		return false
 	}
 	a := l.addresses[i]
+	if l.registrant != nil {
+		l.registrant.host.RemoveAddress(now, addr)
+	}
 	l.addresses = slices.Delete(l.addresses, i, i+1)
 	l.stack.timers.Remove(&a.timer)
 	l.removePrefixRoute(a)
@@ -340,6 +347,9 @@ func (a *address) Expire(now int64) {
 }
 
 func (l *Interface) addressEvent(kind EventKind, a *address) {
+	if l.rpl != nil {
+		l.rpl.addressesChanged()
+	}
 	l.stack.event(Event{Kind: kind, Link: l.index, Address: a.describe()})
 }
 
@@ -389,18 +399,6 @@ func (l *Interface) ownLinkLocalv6() netip.Addr {
 	return netip.IPv6Unspecified()
 }
 
-// eui64 is the link-local address made from a hardware address.
-//
-// "[...] is to insert two octets, with hexadecimal values of 0xFF and 0xFE [...], in the middle of the 48-bit MAC
-// (between the company_id and vendor-supplied id)" and to invert the "u" (universal/local) bit.
-// https://www.rfc-editor.org/rfc/rfc4291.html#appendix-A
-func eui64(hw wire.HardwareAddr) netip.Addr {
-	return netip.AddrFrom16([16]byte{
-		0: 0xfe, 1: 0x80,
-		8: hw[0] ^ 2, 9: hw[1], 10: hw[2], 11: 0xff, 12: 0xfe, 13: hw[3], 14: hw[4], 15: hw[5],
-	})
-}
-
 // joinGroups joins the groups that the owner of the address belongs to.
 //
 // "A node is required to compute and join (on the appropriate interface) the associated Solicited-Node multicast
@@ -413,7 +411,7 @@ func (l *Interface) joinGroups(addr netip.Addr) error {
 	if addr.Is4() {
 		return l.join(allSystemsv4)
 	}
-	if err := l.join(allNodesv6); err != nil || l.medium != dev.Ethernet {
+	if err := l.join(allNodesv6); err != nil || l.neighbours == nil {
 		return err // where nobody has a hardware address nobody looks for one
 	}
 	err := l.join(wire.SolicitedNodeMulticast(addr))
@@ -429,7 +427,7 @@ func (l *Interface) leaveGroups(addr netip.Addr) {
 		return
 	}
 	l.leave(allNodesv6)
-	if l.medium == dev.Ethernet {
+	if l.neighbours != nil {
 		l.leave(wire.SolicitedNodeMulticast(addr))
 	}
 }

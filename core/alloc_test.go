@@ -187,7 +187,7 @@ func BenchmarkSegments(b *testing.B) {
 
 func BenchmarkEcho(b *testing.B) {
 	w := newWired(b, ethernet(1500))
-	require.NoError(b, w.links[0].Neighbours().Static(0, them4, theirHardware))
+	require.NoError(b, w.links[0].Neighbours().Static(0, them4, theirHardware.LinkAddr()))
 	frame := toUs(echo4(them4, us4, "hello"))
 	pkts := make([]*packet.Packet, 1)
 	b.ReportAllocs()

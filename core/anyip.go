@@ -79,7 +79,7 @@ var solicitedNodePrefix = [13]byte{0: 0xff, 1: 0x02, 11: 0x01, 12: 0xff}
 // https://www.rfc-editor.org/rfc/rfc4861.html#section-7.2.8
 func (l *Interface) advertiseProxied(now int64, from netip.Addr, r *wire.NDNeighborSolicitationRepr) {
 	if !r.SourceLinkAddr.IsZero() {
-		l.neighbours.Heard(now, from, r.SourceLinkAddr)
+		l.heard(now, from, r.SourceLinkAddr)
 	}
 	by := path{stack: l.stack, link: l, nextHop: from}
 	source, ok := l.stack.source(&by, from)
@@ -87,5 +87,5 @@ func (l *Interface) advertiseProxied(now int64, from netip.Addr, r *wire.NDNeigh
 		source = r.Target
 	}
 	l.sendND(now, source, from, r.SourceLinkAddr,
-		&wire.NDNeighborAdvertisementRepr{Solicited: true, Target: r.Target, TargetLinkAddr: l.hardware})
+		&wire.NDNeighborAdvertisementRepr{Solicited: true, Target: r.Target, TargetLinkAddr: l.linkAddr})
 }

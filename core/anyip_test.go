@@ -69,7 +69,7 @@ func TestAnyIPTellsTheNeighbours(t *testing.T) {
 	solicitation := func(src, target netip.Addr) []byte {
 		r := &wire.NDNeighborSolicitationRepr{Target: target}
 		if !src.IsUnspecified() {
-			r.SourceLinkAddr = theirHardware
+			r.SourceLinkAddr = theirHardware.LinkAddr()
 		}
 		return nd(src, wire.SolicitedNodeMulticast(target), r)
 	}

@@ -64,7 +64,7 @@ func (l *Interface) heardARP(now int64, r *wire.ARPRepr) bool {
 	switch {
 	case toUs && r.Operation == wire.ARPRequest:
 		if !probe {
-			l.neighbours.Heard(now, r.SenderProtocol, r.SenderHardware)
+			l.neighbours.Heard(now, r.SenderProtocol, r.SenderHardware.LinkAddr())
 		}
 		l.counters.ARP.OutReplies++
 		l.sendARP(r.SenderHardware, wire.ARPRepr{
@@ -75,9 +75,9 @@ func (l *Interface) heardARP(now int64, r *wire.ARPRepr) bool {
 	case probe:
 		return false
 	case toUs:
-		l.neighbours.Advertised(now, r.SenderProtocol, r.SenderHardware, true, true, false)
+		l.neighbours.Advertised(now, r.SenderProtocol, r.SenderHardware.LinkAddr(), true, true, false)
 	case l.neighbours.Lookup(r.SenderProtocol) != nil:
-		l.neighbours.Advertised(now, r.SenderProtocol, r.SenderHardware, false, true, false)
+		l.neighbours.Advertised(now, r.SenderProtocol, r.SenderHardware.LinkAddr(), false, true, false)
 	default:
 		return r.SenderProtocol == r.TargetProtocol // gratuitous, but about nobody whom the stack knows
 	}

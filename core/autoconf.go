@@ -10,7 +10,6 @@ import (
 	"github.com/smolnet/smolnet/core/route"
 	"github.com/smolnet/smolnet/core/slaac"
 	"github.com/smolnet/smolnet/core/wire"
-	"github.com/smolnet/smolnet/dev"
 )
 
 // autoconf is what an interface knows from routers, and the interface as that sees it: it implements slaac.Link.
@@ -29,20 +28,24 @@ const maxLinkLocals = 4
 // newAutoconf makes what listens to routers, which it does once it is started.
 func (l *Interface) newAutoconf(config *InterfaceConfig) error {
 	s, limits := l.stack, &l.stack.limits
-	a := &autoconf{Interface: l, secret: slices.Clone(config.StableSecret), identifier: slaac.EUI64(l.hardware)}
-	if l.medium != dev.Ethernet {
+	a := &autoconf{Interface: l, secret: slices.Clone(config.StableSecret), identifier: l.linkAddr.InterfaceID()}
+	if l.linkAddr.IsZero() {
 		a.identifier = slaac.RandomIdentifier(s.random)
 	}
 	var err error
 	a.host, err = slaac.New(slaac.Config{
 		Timers: &s.timers, Link: a, Rand: s.random, MTU: l.mtu,
 		Identifier: a.identifier, Secret: a.secret, Interface: l.name, Temporary: config.TemporaryAddresses,
+		LowPower: l.radio != nil,
 		Limits: slaac.Limits{
 			Routers: limits.Routers, Prefixes: limits.Prefixes, Routes: limits.RouterRoutes,
 			Servers: limits.NameServers, Domains: limits.SearchDomains,
 		},
 	})
 	l.autoconf = a
+	if err == nil && l.radio != nil {
+		err = l.newRegistrant(l.radio.config.Registration)
+	}
 	return err
 }
 
@@ -50,7 +53,7 @@ func (l *Interface) newAutoconf(config *InterfaceConfig) error {
 func (l *Interface) linkLocal() netip.Prefix {
 	switch a := l.autoconf; {
 	case a == nil:
-		return netip.PrefixFrom(eui64(l.hardware), 64)
+		return netip.PrefixFrom(linkLocalOf(l.linkAddr), linkLocalPrefix.Bits())
 	case a.secret != nil:
 		return slaac.Stable(linkLocalPrefix, l.name, a.duplicates, a.secret).With(linkLocalPrefix)
 	default:
@@ -98,12 +101,15 @@ func (l *Interface) inputRouterAdvertisement(now int64, p *packet.Packet, messag
 		if option, found := r.Options.Find(wire.NDOptionSourceLinkAddr); found {
 			var source wire.NDLinkAddrRepr
 			if source.Parse(option) == nil {
-				e = l.neighbours.Heard(now, from, source.Addr)
+				e = l.heard(now, from, source.Addr)
 			}
 		}
 		if e != nil {
 			e.SetRouter(true)
 		}
+	}
+	if l.registrant != nil {
+		l.registrant.host.Advertised(now, from, &r)
 	}
 	l.autoconf.host.Advertised(now, from, &r)
 	return 0, true
@@ -115,7 +121,13 @@ func (l *Interface) learnAdvertised(now int64, e *neighbour.Entry, r *wire.NDNei
 	if known {
 		e.SetRouter(true) // the entry may be newer than the router's own advertisement
 	}
-	l.neighbours.Advertised(now, r.Target, r.TargetLinkAddr, r.Solicited, r.Override, r.Router)
+	hw := l.onLinkAddr(r.TargetLinkAddr)
+	if _, located := e.LinkAddr(); hw.IsZero() && !located {
+		// Whoever is asked by unicast may leave the option out, because who asks has found the way already: and so it has, where the
+		// link-layer address follows from the other. https://www.rfc-editor.org/rfc/rfc4861.html#section-4.4
+		hw = l.derived(r.Target)
+	}
+	l.neighbours.Advertised(now, r.Target, hw, r.Solicited, r.Override, r.Router)
 	if known && !e.Router() {
 		l.autoconf.host.NotRouter(now, r.Target)
 	}
@@ -141,15 +153,19 @@ func (l *Interface) neighbourChanged(now int64, e *neighbour.Entry) {
 func (a *autoconf) Solicit(now int64) {
 	source, message := a.ownLinkLocalv6(), wire.NDRouterSolicitationRepr{}
 	if !source.IsUnspecified() {
-		message.SourceLinkAddr = a.hardware
+		message.SourceLinkAddr = a.linkAddr
 	}
-	a.sendND(now, source, allRoutersv6, wire.HardwareAddr{}, &message)
+	if a.registrant != nil {
+		a.sendND(now, source, allRoutersv6, wire.LinkAddr{}, a.registrant.solicitation(&message))
+		return
+	}
+	a.sendND(now, source, allRoutersv6, wire.LinkAddr{}, &message)
 }
 
 // Probe asks whether an unreachable router is back.
 func (a *autoconf) Probe(now int64, router netip.Addr) {
 	if a.neighbours != nil {
-		a.solicit(now, a.neighbours.Entry(router), wire.HardwareAddr{})
+		a.solicit(now, a.neighbour(now, router), wire.LinkAddr{})
 	}
 }
 
@@ -196,6 +212,9 @@ func (a *autoconf) route(r slaac.Route) Route {
 // SetParameters takes over what routers say of the link.
 func (a *autoconf) SetParameters(_ int64, p slaac.Parameters) {
 	a.params = p
+	if a.registrant != nil {
+		a.registrant.host.SetRetransmit(p.Retransmit)
+	}
 	if a.neighbours != nil {
 		a.neighbours.SetTimes(p.Reachable, p.Retransmit)
 	}
@@ -205,9 +224,12 @@ func (a *autoconf) SetParameters(_ int64, p slaac.Parameters) {
 func (a *autoconf) Managed(now int64, managed, other bool) { a.managed(now, managed, other) }
 
 // RoutersChanged tells of what has become of the routers since the last time.
-func (a *autoconf) RoutersChanged(int64) {
+func (a *autoconf) RoutersChanged(now int64) {
 	before := a.routers
 	a.routers = a.host.Routers()
+	if a.registrant != nil {
+		a.registrant.host.SetRouters(now, a.routers)
+	}
 	tell := func(kind EventKind, addr netip.Addr) { a.stack.event(Event{Kind: kind, Link: a.index, Addr: addr}) }
 	for _, r := range before {
 		if !slices.ContainsFunc(a.routers, func(other slaac.Router) bool { return other.Addr == r.Addr }) {

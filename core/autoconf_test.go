@@ -39,7 +39,9 @@ func advertisement(lifetime time.Duration, options ...wire.NDOptionRepr) *wire.N
 	return r
 }
 
-func sourceOption(hw wire.HardwareAddr) *wire.NDLinkAddrRepr { return &wire.NDLinkAddrRepr{Addr: hw} }
+func sourceOption(hw wire.HardwareAddr) *wire.NDLinkAddrRepr {
+	return &wire.NDLinkAddrRepr{Addr: hw.LinkAddr()}
+}
 
 func prefixOption(valid time.Duration) *wire.NDPrefixInformationRepr {
 	return &wire.NDPrefixInformationRepr{
@@ -203,7 +205,7 @@ func TestAdvertisedAddressIsSomebodyElses(t *testing.T) {
 			s.advertise(theirLinkLocal, advertisement(time.Hour, prefixOption(time.Hour)))
 			own := s.link.addresses[1].addr()
 			require.True(t, advertisedPrefix.Contains(own))
-			s.recv(nd(own, allNodesv6, &wire.NDNeighborAdvertisementRepr{Override: true, Target: own, TargetLinkAddr: theirHardware}))
+			s.recv(nd(own, allNodesv6, &wire.NDNeighborAdvertisementRepr{Override: true, Target: own, TargetLinkAddr: theirHardware.LinkAddr()}))
 			s.settled()
 			require.Nil(t, s.link.find(own))
 			require.Equal(t, row.again, slices.ContainsFunc(s.link.addresses, func(a *address) bool { return advertisedPrefix.Contains(a.addr()) }))
@@ -222,7 +224,7 @@ func TestLinkLocalAddressIsSomebodyElses(t *testing.T) {
 		require.NotEqual(t, ourLinkLocal, own, "it does not say which hardware it is")
 		require.False(t, seen[own], "another each time")
 		seen[own] = true
-		s.recv(nd(own, allNodesv6, &wire.NDNeighborAdvertisementRepr{Override: true, Target: own, TargetLinkAddr: theirHardware}))
+		s.recv(nd(own, allNodesv6, &wire.NDNeighborAdvertisementRepr{Override: true, Target: own, TargetLinkAddr: theirHardware.LinkAddr()}))
 	}
 	require.False(t, slices.ContainsFunc(s.link.addresses, func(a *address) bool { return a.state != Duplicate }), "something is wrong here")
 }
@@ -250,7 +252,7 @@ func TestRouterUnreachability(t *testing.T) {
 	asked := false
 	for range 700 {
 		s.recv(nd(otherRouter, ourLinkLocal, &wire.NDNeighborAdvertisementRepr{
-			Router: true, Solicited: true, Override: true, Target: otherRouter, TargetLinkAddr: otherHardware}))
+			Router: true, Solicited: true, Override: true, Target: otherRouter, TargetLinkAddr: otherHardware.LinkAddr()}))
 		s.after(100 * time.Millisecond)
 		for _, b := range s.send() {
 			asked = asked || wire.IPv6Packet(wire.EthernetFrame(b).Payload()).Dst() == wire.SolicitedNodeMulticast(theirLinkLocal)
@@ -258,11 +260,11 @@ func TestRouterUnreachability(t *testing.T) {
 	}
 	require.True(t, asked)
 	s.recv(nd(theirLinkLocal, ourLinkLocal, &wire.NDNeighborAdvertisementRepr{
-		Router: true, Solicited: true, Override: true, Target: theirLinkLocal, TargetLinkAddr: theirHardware}))
+		Router: true, Solicited: true, Override: true, Target: theirLinkLocal, TargetLinkAddr: theirHardware.LinkAddr()}))
 	s.wantNextHop("it is back", theirHardware)
 
 	s.recv(nd(theirLinkLocal, ourLinkLocal, &wire.NDNeighborAdvertisementRepr{
-		Solicited: true, Override: true, Target: theirLinkLocal, TargetLinkAddr: theirHardware}))
+		Solicited: true, Override: true, Target: theirLinkLocal, TargetLinkAddr: theirHardware.LinkAddr()}))
 	s.wantNextHop("it says that it is no router", otherHardware)
 	require.Len(t, s.link.Routers(), 1)
 }
@@ -290,7 +292,7 @@ func TestRouterWithoutSourceOption(t *testing.T) {
 	s.recv(nd(theirLinkLocal, ourLinkLocal, &wire.NDNeighborAdvertisementRepr{Solicited: true, Target: theirLinkLocal}))
 	require.Len(t, s.link.Routers(), 1, "an advertisement that is to be discarded does not make it a host")
 	s.recv(nd(theirLinkLocal, ourLinkLocal, &wire.NDNeighborAdvertisementRepr{
-		Router: true, Solicited: true, Target: theirLinkLocal, TargetLinkAddr: theirHardware}))
+		Router: true, Solicited: true, Target: theirLinkLocal, TargetLinkAddr: theirHardware.LinkAddr()}))
 	require.Len(t, s.link.Routers(), 1)
 	s.wantNextHop("it is used", theirHardware)
 }

@@ -68,21 +68,24 @@ type InterfaceConfig struct {
 	// Device carries the interface's packets. It stays the caller's to close.
 	Device dev.Device
 
-	// HardwareAddr is the interface's address on an Ethernet. Zero: the device's own, or if it has none a random
-	// locally administered one. On other media it stays zero.
+	// HardwareAddr is the interface's address on an Ethernet; on other media it stays zero. Zero: the device's own, or if it has
+	// none a random locally administered one.
 	HardwareAddr wire.HardwareAddr
+
+	// IEEE802154 configures an interface on such a radio. nil: as the zero IEEE802154Config; on other media it is nil.
+	IEEE802154 *IEEE802154Config
 
 	// MTU is the largest IP packet, in octets, that the interface sends: at most the device's, which is the default.
 	// Below 1280 there is no IPv6.
 	MTU int
 
-	// NoIPv6 leaves IPv6 off. Otherwise an Ethernet interface gives itself a link-local address, made from its hardware
-	// address, unless Addresses has one.
+	// NoIPv6 leaves IPv6 off, which a radio cannot do without. Otherwise an interface on an Ethernet or a radio gives itself a link-local
+	// address, made from its hardware address or EUI-64, unless Addresses has one.
 	NoIPv6 bool
 
 	// NoGroupReports has the interface tell nobody of the multicast groups that it belongs to: it then receives only what
-	// reaches it anyway. Otherwise it speaks IGMP and Multicast Listener Discovery, on any medium; on one without hardware
-	// addresses it belongs to no groups for its addresses' sake, and so is silent until somebody joins one.
+	// reaches it anyway. Otherwise it speaks IGMP and Multicast Listener Discovery, on any medium but IEEE 802.15.4; on one without
+	// hardware addresses it belongs to no groups for its addresses' sake, and so is silent until somebody joins one.
 	NoGroupReports bool
 
 	// Forward has the stack route packets that arrive by this interface and are for others to whichever interface leads to

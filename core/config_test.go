@@ -9,9 +9,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/smolnet/smolnet/core/lowpan"
 	"github.com/smolnet/smolnet/core/neighbour"
 	"github.com/smolnet/smolnet/core/packet"
 	"github.com/smolnet/smolnet/core/raw"
+	"github.com/smolnet/smolnet/core/rpl"
 	"github.com/smolnet/smolnet/core/tcp"
 	"github.com/smolnet/smolnet/core/udp"
 	"github.com/smolnet/smolnet/core/wire"
@@ -82,8 +84,30 @@ func TestEveryLimit(t *testing.T) {
 	}
 }
 
+func TestEveryLimitOfRadios(t *testing.T) {
+	s, err := New(epoch, Config{})
+	require.NoError(t, err)
+	kind := reflect.TypeFor[LowpanLimits]()
+	for i := range kind.NumField() {
+		field := kind.Field(i)
+		t.Run(field.Name, func(t *testing.T) {
+			require.Positive(t, reflect.ValueOf(s.limits.Lowpan).Field(i).Int(), "a default")
+			var config Config
+			reflect.ValueOf(&config.Limits.Lowpan).Elem().Field(i).SetInt(-3)
+			_, err := New(epoch, config)
+			require.ErrorIs(t, err, ErrConfig)
+			require.ErrorContains(t, err, "Lowpan."+field.Name)
+			require.ErrorContains(t, err, "-3")
+		})
+	}
+	_, err = New(epoch, Config{Limits: Limits{Neighbours: 10, Lowpan: LowpanLimits{Registrations: 11}}})
+	require.ErrorContains(t, err, "Lowpan.Registrations 11 is more than Limits.Neighbours 10", "who has registered is a neighbour")
+	_, err = New(epoch, Config{Limits: Limits{Lowpan: LowpanLimits{RPLNeighbours: 1}}})
+	require.ErrorContains(t, err, "Lowpan.RPLNeighbours 1")
+}
+
 func TestDefaultsFollowOtherLimits(t *testing.T) {
-	for _, limits := range []Limits{{Addresses: 1000}, {Neighbours: 10000}, {NeighbourQueue: 8 << 20}, {TCP: tcp.Limits{HalfOpen: 9}},
+	for _, limits := range []Limits{{Addresses: 1000}, {Neighbours: 10000}, {Neighbours: 10}, {NeighbourQueue: 8 << 20}, {TCP: tcp.Limits{HalfOpen: 9}},
 		{TCP: tcp.Limits{Connections: 9}}} {
 		_, err := New(epoch, Config{Limits: limits})
 		require.NoError(t, err, "what is not said fits what is: %+v", limits)
@@ -103,7 +127,26 @@ func TestBadInterfaces(t *testing.T) {
 		{"duplicate name", ethernet(1500), InterfaceConfig{Name: "eth0"}, []string{`"eth0"`}},
 		{"the loopback's name", ethernet(1500), InterfaceConfig{Name: "lo"}, []string{`"lo"`}},
 		{"unknown medium", dev.Capabilities{MTU: 1500}, InterfaceConfig{}, []string{"medium 0"}},
-		{"medium not spoken", dev.Capabilities{Medium: dev.IEEE802154, MTU: 1500}, InterfaceConfig{}, []string{"IEEE 802.15.4"}},
+		{"medium not spoken", dev.Capabilities{Medium: 9, MTU: 1500}, InterfaceConfig{}, []string{"medium 9"}},
+		{"radio with the MTU of Ethernet", radioCaps(2048), InterfaceConfig{}, []string{"MTU 2048", "1280", "2047"}},
+		{"radio with less than IPv6 needs", radioCaps(1279), InterfaceConfig{}, []string{"MTU 1279", "1280", "2047"}},
+		{"radio without IPv6", radioCaps(1280), InterfaceConfig{NoIPv6: true}, []string{"NoIPv6"}},
+		{"radio with an Ethernet address", radioCaps(1280), InterfaceConfig{HardwareAddr: ourHardware}, []string{"02:00:00:00:00:01"}},
+		{"radio settings on an Ethernet", ethernet(1500), InterfaceConfig{IEEE802154: &IEEE802154Config{}}, []string{"IEEE802154", "Ethernet"}},
+		{"broadcast PAN", radioCaps(1280), InterfaceConfig{IEEE802154: &IEEE802154Config{PAN: 0xffff}}, []string{"PAN 0xffff"}},
+		{"group's EUI-64", radioCaps(1280), InterfaceConfig{IEEE802154: &IEEE802154Config{EUI64: [8]byte{1}}}, []string{"EUI-64 01:"}},
+		{"short address of nobody", radioCaps(1280), InterfaceConfig{IEEE802154: &IEEE802154Config{ShortAddr: 0xfffe}}, []string{"0xfffe"}},
+		{"short address of a group", radioCaps(1280), InterfaceConfig{IEEE802154: &IEEE802154Config{ShortAddr: 0x8001}}, []string{"0x8001"}},
+		{"context of IPv4", radioCaps(1280), InterfaceConfig{IEEE802154: &IEEE802154Config{
+			Contexts: wire.LowpanContexts{3: {Prefix: prefix("10.0.0.0/8")}}}}, []string{"context 3", "10.0.0.0/8"}},
+		{"bound outside Limits", radioCaps(1280), InterfaceConfig{IEEE802154: &IEEE802154Config{
+			Reassembly: lowpan.ReassemblyConfig{MaxDatagrams: 5}}}, []string{"Reassembly.MaxDatagrams is 5", "Limits"}},
+		{"bound of a part outside Limits", radioCaps(1280), InterfaceConfig{IEEE802154: &IEEE802154Config{
+			RPLLeaf: &rpl.LeafConfig{Neighbours: 5}}}, []string{"RPLLeaf.Neighbours is 5", "Limits"}},
+		{"root of somebody else's network", radioCaps(1280), InterfaceConfig{IEEE802154: &IEEE802154Config{
+			RPLRoot: &rpl.RootConfig{DODAG: addr("2001:db8::1")}}}, []string{"RPLRoot.DODAG 2001:db8::1", "Addresses"}},
+		{"segments of less than a frame", radioCaps(1280), InterfaceConfig{IEEE802154: &IEEE802154Config{SegmentFrames: -1}},
+			[]string{"SegmentFrames -1"}},
 		{"zero MTU", ethernet(0), InterfaceConfig{}, []string{"MTU 0"}},
 		{"small MTU", ethernet(67), InterfaceConfig{}, []string{"MTU 67"}},
 		{"large MTU", ethernet(65536), InterfaceConfig{}, []string{"MTU 65536", "65535"}},
@@ -214,7 +257,9 @@ func TestInterfaceDefaults(t *testing.T) {
 	require.Equal(t, "if2", a.Name())
 	require.Equal(t, 9000, a.MTU(), "the device's")
 	require.EqualValues(t, 2, a.HardwareAddr()[0]&3, "individual and locally administered")
-	require.Equal(t, netip.PrefixFrom(eui64(a.HardwareAddr()), 64), prefixes(a)[0], "a link-local address of its own")
+	hw := a.HardwareAddr()
+	linkLocal := netip.AddrFrom16([16]byte{0xfe, 0x80, 8: hw[0] ^ 2, 9: hw[1], 10: hw[2], 11: 0xff, 12: 0xfe, 13: hw[3], 14: hw[4], 15: hw[5]})
+	require.Equal(t, netip.PrefixFrom(linkLocal, 64), prefixes(a)[0], "a link-local address of its own")
 	b, err := s.AddInterface(epoch, InterfaceConfig{Device: &testDevice{ethernet(1500)}})
 	require.NoError(t, err)
 	require.NotEqual(t, a.HardwareAddr(), b.HardwareAddr())
@@ -291,3 +336,6 @@ func TestAddressThatWouldExceedTheRoutes(t *testing.T) {
 	require.Equal(t, groups, s.link.Groups(), "nothing is left behind")
 	require.False(t, s.stack.Local(0, addr("fdbb::77:1")))
 }
+
+// radioCaps are those of a radio without an address of its own.
+func radioCaps(mtu int) dev.Capabilities { return dev.Capabilities{Medium: dev.IEEE802154, MTU: mtu} }

@@ -64,7 +64,7 @@ func FuzzConfigure(f *testing.F) {
 		{{1, mld(theirLinkLocal, allNodesv6, query6(anyv6))}, {1, mld(theirLinkLocal, allNodesv6, &wire.MLDQueryRepr{Version: 1, Group: anyv6})}},
 		{{1, redirect4(router4, better4, away4, 1)}, {0, redirect6(theirLinkLocal, better6, away6)}},
 		{{0, nd(addr("::"), addr("ff02::1:ff00:1"), &wire.NDNeighborSolicitationRepr{Target: ourLinkLocal})}},
-		{{0, nd(ourLinkLocal, allNodesv6, &wire.NDNeighborAdvertisementRepr{Target: ourLinkLocal, Override: true, TargetLinkAddr: otherHardware})}},
+		{{0, nd(ourLinkLocal, allNodesv6, &wire.NDNeighborAdvertisementRepr{Target: ourLinkLocal, Override: true, TargetLinkAddr: otherHardware.LinkAddr()})}},
 		{{1, arpReply(us4, otherHardware)}, {1, arpReply(us4, otherHardware)}, {0, arpRequest(us4)}},
 	} {
 		var b []byte

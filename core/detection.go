@@ -15,6 +15,8 @@ import (
 
 // DuplicateDetection says which of an interface's addresses are looked for on its link before they are used. Where nobody has a
 // hardware address, as on a tun, none are. An address that is somebody else's is reported, as Event and in its State, and not used.
+//
+// On a radio routers register addresses in place of that, and nobody looks for others' but with DetectAll, where no router does.
 type DuplicateDetection uint8
 
 const (
@@ -22,7 +24,8 @@ const (
 	// a server's leases, and link-local ones. Configured IPv4 addresses are announced, and used at once: where RFC 5227 section
 	// 2.1 wants them probed for, for up to nine seconds, no system in common use does so.
 	DetectLearnt DuplicateDetection = iota
-	// DetectAll looks for configured IPv4 addresses as well.
+	// DetectAll looks for configured IPv4 addresses as well; and on a radio, for those that are not registered with routers, nor made
+	// from its EUI-64, which is nobody else's.
 	DetectAll
 	// DetectNone uses every address at once.
 	DetectNone
@@ -37,6 +40,7 @@ type detection struct {
 	wanted   int   // how many are to be
 	nonces   [maxProbes][6]byte
 	looped   bool  // a probe has come back
+	late     bool  // routers have had the time to register the address
 	defended int64 // when the address was last defended
 	contests int   // how many others' claims there were
 }
@@ -68,6 +72,9 @@ func (s *Stack) randomDelay(most time.Duration) time.Duration {
 // searchesFor reports whether others are to be looked for that have the address.
 func (l *Interface) searchesFor(a *address) bool {
 	switch {
+	case l.radio != nil && l.detects == DetectAll:
+		octets := a.addr().As16()
+		return [8]byte(octets[8:]) != l.linkAddr.InterfaceID()
 	case l.medium != dev.Ethernet, l.detects == DetectNone:
 		return false
 	case a.addr().Is6(), l.detects == DetectAll:
@@ -78,6 +85,10 @@ func (l *Interface) searchesFor(a *address) bool {
 
 // detect begins to look for others that have a new address, after a delay if it is IPv6, or to use it at once.
 func (l *Interface) detect(now int64, a *address, delay time.Duration) {
+	if l.register(now, a) && a.origin != route.RPL {
+		l.awaitRegistration(now, a)
+		return // routers find out
+	}
 	if !l.searchesFor(a) {
 		a.use(now)
 		return
@@ -99,6 +110,11 @@ func (l *Interface) detectNext(now int64, a *address) {
 	switch v4 := a.addr().Is4(); {
 	case a.state != Tentative:
 		l.announce(now, a.addr()) // once more
+	case l.registrant != nil && l.registrant.reachesRouter():
+		if l.awaitRegistration(now, a); !d.late {
+			d.late = true
+			l.addressEvent(AddressChanged, a) // nobody is to wait for it any longer
+		}
 	case d.probes < d.wanted && v4:
 		d.probes++
 		l.probeARP(a.addr())
@@ -156,7 +172,7 @@ func (l *Interface) probeND(now int64, a *address) {
 	if _, err := io.ReadFull(l.stack.rand, nonce[:]); err != nil {
 		*nonce = [6]byte{byte(now >> 40), byte(now >> 32), byte(now >> 24), byte(now >> 16), byte(now >> 8), byte(now)}
 	}
-	l.sendND(now, netip.IPv6Unspecified(), wire.SolicitedNodeMulticast(a.addr()), wire.HardwareAddr{},
+	l.sendND(now, netip.IPv6Unspecified(), wire.SolicitedNodeMulticast(a.addr()), wire.LinkAddr{},
 		&wire.NDNeighborSolicitationRepr{Target: a.addr(), Nonce: nonce[:]})
 }
 

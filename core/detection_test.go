@@ -99,7 +99,7 @@ func TestDADFindsNobody(t *testing.T) {
 	d.probe(d.next(time.Second))
 	require.Empty(t, d.told)
 
-	d.recv(nd(theirLinkLocal, sought, &wire.NDNeighborSolicitationRepr{Target: addr(ours6), SourceLinkAddr: theirHardware}))
+	d.recv(nd(theirLinkLocal, sought, &wire.NDNeighborSolicitationRepr{Target: addr(ours6), SourceLinkAddr: theirHardware.LinkAddr()}))
 	d.wantIdle("a tentative address is not answered for, and who looks for it does not have it")
 	d.recv(toUs(echo6(theirLinkLocal, addr(ours6), "")))
 	d.wantIdle("nor does it receive anything")
@@ -114,7 +114,7 @@ func TestDADFindsNobody(t *testing.T) {
 	d.want("everybody is told", "IP6 fe80::1 > ff02::1: ICMP6, neighbor advertisement, tgt is fe80::1, Flags [override], "+
 		"destination link-address 02:00:00:00:00:01, length 32")
 	d.wantTold("once", "address changed: fe80::1/64 preferred")
-	d.recv(nd(theirLinkLocal, sought, &wire.NDNeighborSolicitationRepr{Target: addr(ours6), SourceLinkAddr: theirHardware}))
+	d.recv(nd(theirLinkLocal, sought, &wire.NDNeighborSolicitationRepr{Target: addr(ours6), SourceLinkAddr: theirHardware.LinkAddr()}))
 	require.Len(t, d.send(), 1, "now it is answered for")
 }
 
@@ -124,7 +124,7 @@ func TestDADFindsDuplicate(t *testing.T) {
 		claim []byte
 	}{
 		{"somebody has the address", nd(addr(ours6), allNodesv6,
-			&wire.NDNeighborAdvertisementRepr{Override: true, Target: addr(ours6), TargetLinkAddr: theirHardware})},
+			&wire.NDNeighborAdvertisementRepr{Override: true, Target: addr(ours6), TargetLinkAddr: theirHardware.LinkAddr()})},
 		{"somebody wants it too, without a nonce", nd(netip.IPv6Unspecified(), sought,
 			&wire.NDNeighborSolicitationRepr{Target: addr(ours6)})},
 		{"somebody wants it too, with a nonce", nd(netip.IPv6Unspecified(), sought,
@@ -183,7 +183,7 @@ func TestDADOfSeveralAddressesIsOneByOne(t *testing.T) {
 	d := newDetecting(t, DetectLearnt, "fe80::1/64", "fdaa::1/64")
 	d.after(time.Second)
 	require.Len(t, d.send(), 2)
-	d.recv(nd(addr("fdaa::1"), allNodesv6, &wire.NDNeighborAdvertisementRepr{Target: addr("fdaa::1"), TargetLinkAddr: theirHardware}))
+	d.recv(nd(addr("fdaa::1"), allNodesv6, &wire.NDNeighborAdvertisementRepr{Target: addr("fdaa::1"), TargetLinkAddr: theirHardware.LinkAddr()}))
 	d.after(time.Second)
 	require.Equal(t, "preferred", d.state("fe80::1"))
 	require.Equal(t, "duplicate", d.state("fdaa::1"))

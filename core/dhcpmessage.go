@@ -163,11 +163,11 @@ func (l *Interface) datagram(message []byte, from, to netip.AddrPort) *packet.Pa
 func (l *Interface) sendDHCPv4(now int64, message []byte, from, to netip.AddrPort, hw wire.HardwareAddr) {
 	s := l.stack
 	p := l.datagram(message, from, to)
-	by := &path{stack: s, link: l, nextHop: to.Addr(), generation: s.generation, group: hw}
+	by := &path{stack: s, link: l, nextHop: to.Addr(), generation: s.generation, group: hw.LinkAddr()}
 	switch {
 	case l.medium != dev.Ethernet || !hw.IsZero():
 	case to.Addr() == broadcastAddrv4:
-		by.group = wire.BroadcastHardwareAddr
+		by.group = wire.BroadcastHardwareAddr.LinkAddr()
 	default:
 		if by = s.pathFor(l.index, from.Addr(), to.Addr()); by == nil || by.link != l {
 			l.drop(DropNoRoute, p)

@@ -195,7 +195,7 @@ func (d *dhcpv6Client) Send(now int64, message []byte) bool {
 	}
 	p := d.datagram(message, netip.AddrPortFrom(src, wire.DHCPv6ClientPort), netip.AddrPortFrom(wire.DHCPv6Servers, wire.DHCPv6ServerPort))
 	p.IP.HopLimit = 1
-	by := &path{stack: s, link: l, nextHop: p.IP.Dst, generation: s.generation, group: wire.MulticastHardwareAddr(p.IP.Dst)}
+	by := &path{stack: s, link: l, nextHop: p.IP.Dst, generation: s.generation, group: wire.MulticastHardwareAddr(p.IP.Dst).LinkAddr()}
 	s.Send(now, by, p)
 	return true
 }

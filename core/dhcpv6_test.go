@@ -181,7 +181,7 @@ func TestDHCPv6AddressIsDuplicate(t *testing.T) {
 	require.Equal(t, "2001:db8::77/128 tentative dhcpv6", s.state(dhcpv6Given))
 	s.advance(100 * time.Millisecond)
 	s.recv(nd(theirLinkLocal, allNodesv6,
-		&wire.NDNeighborAdvertisementRepr{Override: true, Target: dhcpv6Given, TargetLinkAddr: otherHardware}))
+		&wire.NDNeighborAdvertisementRepr{Override: true, Target: dhcpv6Given, TargetLinkAddr: otherHardware.LinkAddr()}))
 	require.Equal(t, "none", s.state(dhcpv6Given))
 	require.Equal(t, []string{"9"}, s.advance(0))
 	require.Equal(t, dhcpv6Given, s.asked.IAs[0].Addresses[0].Addr)

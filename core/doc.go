@@ -29,8 +29,8 @@
 //
 // # Addresses and configuration
 //
-// An interface has the addresses that InterfaceConfig.Addresses or Interface.AddAddress gives it, and on an Ethernet an IPv6
-// link-local one. With InterfaceConfig.Autoconf it makes itself others from what routers advertise, and takes routes, name servers and
+// An interface has the addresses that InterfaceConfig.Addresses or Interface.AddAddress gives it, and on an Ethernet or a radio an
+// IPv6 link-local one. With InterfaceConfig.Autoconf it makes itself others from what routers advertise, and takes routes, name servers and
 // parameters of the link from them; DHCPv4 and DHCPv6 have it ask servers, and LinkLocalv4 is for where there are none. What is learnt
 // takes effect by itself, lasts as long as its source says, and never takes the place of what was configured. What
 // packets do not need, such as name servers, is there to be asked for.
@@ -39,8 +39,9 @@
 // which that is done. Stack.Settling tells whether it is worth waiting for; sending from such an address fails meanwhile.
 //
 // Tables can be listed: Interface.Addresses, Neighbours, Groups, Routers, Prefixes, NameServers, SearchDomains, DHCPv4Lease,
-// DHCPv6Lease and DHCPv4Bindings, Stack.Routes and PathMTUs. All have bounds, in Limits, and what was learnt has an end. Config.Event is
-// told of every Event, which is a change to one of them, and so is the logger: at LevelTrace, or slog.LevelDebug if it is a failure.
+// DHCPv6Lease, DHCPv4Bindings, Registrations and RPLTargets, Stack.Routes and PathMTUs. All have bounds, in Limits or, on a radio, in
+// IEEE802154Config, and what was learnt has an end. Config.Event is told of every Event, which is a change to one of them, and so is
+// the logger: at LevelTrace, or slog.LevelDebug if it is a failure.
 //
 // Before it closes a stack that has leases, a program calls StopDHCPv4 and StopDHCPv6 of its interfaces, and sends what is then to be
 // sent.
@@ -49,7 +50,7 @@
 //
 // An interface belongs to the groups of all nodes and of its own addresses, and to those that endpoints join; it speaks IGMP
 // and Multicast Listener Discovery about them. What an endpoint sends to a group or a broadcast address comes back to whoever
-// in the same stack hears it.
+// in the same stack hears it. On a radio it speaks neither: nobody listens.
 //
 // # Routing
 //
@@ -59,7 +60,15 @@
 // InterfaceConfig.IgnoreRedirects says otherwise; and an interface may answer for addresses that are not its own:
 // InterfaceConfig.AnyIP.
 //
-// # What is not there yet
+// # Radios
 //
-//   - IEEE 802.15.4
+// On a device of medium dev.IEEE802154 an interface speaks 6LoWPAN, as InterfaceConfig.IEEE802154 says. Beneath IP it compresses
+// headers, cuts packets into frames, secures these, acknowledges those of others and sends its own again: packages ieee802154 and
+// lowpan. Neighbours' link-local addresses follow from their link-layer addresses and back, so that nobody asks for those.
+//
+// With InterfaceConfig.Autoconf it registers its addresses with the routers that it hears; an address is Tentative until a router has
+// confirmed it, the link-local one aside. With IEEE802154Config.Router it is such a router, a border router for instance: package
+// registration. With IEEE802154Config.RPLLeaf or RPLRoot it takes part in RPL, at the edge or as the root: package rpl.
+//
+// There is no IPv4 on a radio, and nothing is forwarded between nodes but by a router or a root.
 package core

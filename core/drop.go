@@ -16,6 +16,33 @@ const (
 	DropEtherType                       // a protocol that the stack does not speak
 	DropVersion                         // the version field contradicts the EtherType, or is neither 4 nor 6
 
+	// What can be wrong with a frame of IEEE 802.15.4.
+	DropRadioMalformed // truncated, contradictory, or of an edition that the stack does not know
+	DropRadioType      // neither data nor an acknowledgment
+	DropRadioPAN       // of another personal area network
+	DropRadioDuplicate // came before: its acknowledgment was lost
+	DropRadioUnsecured // secured less than it has to be
+	DropRadioSecurity  // secured in a way that the stack does not know, or cannot be secured
+	DropRadioKey       // secured with a key, or by a node, that is not known
+	DropRadioReplay    // with a frame counter that was used before: a copy
+	DropRadioSources   // from more nodes than Limits.Lowpan.FrameCounters has counters remembered of
+	DropRadioForged    // its message integrity code is wrong
+	DropRadioNoAck     // was sent as often as allowed, and not acknowledged
+
+	// What can be wrong with 6LoWPAN in it.
+	DropLowpanTruncated // shorter than its headers
+	DropLowpanDispatch  // not 6LoWPAN, or of a kind that the stack does not know
+	DropLowpanHeader    // a compressed header that cannot be
+	DropLowpanContext   // a compressed header with an unknown context
+	DropLowpanHeaders   // more headers than are allowed
+	DropLowpanChecksum  // without a checksum, and nothing else vouches for it
+	DropLowpanFragment  // a fragment of impossible size or place
+	DropLowpanDuplicate // a fragment that came before
+	DropLowpanFull      // a fragment for which there is no room
+	DropLowpanOverlap   // fragments that overlap
+	DropLowpanEvicted   // fragments that had to make room for newer ones
+	DropLowpanTimeout   // fragments, and others of their packet did not come in time
+
 	// What can be wrong with an ARP packet.
 	DropARPMalformed // truncated, or not about Ethernet and IPv4
 	DropARPSource    // the sender's addresses cannot be a station's
@@ -67,6 +94,9 @@ const (
 	DropNDMalformed   // neighbour discovery that RFC 4861 calls invalid
 	DropNDTarget      // neighbour discovery about an address that does not concern the stack
 	DropNDFragment    // neighbour discovery in fragments
+	DropRPL           // an RPL message that was of no use
+	DropRPLOption     // an RPL option that contradicts the way the packet has come
+	DropTunnel        // a packet inside another, which cannot be
 	DropRedirect      // a redirect that is not to be followed, or not to be believed
 
 	// Why a packet to somebody else was not forwarded. Too large, and unreachable neighbours, are among those below.
@@ -142,6 +172,29 @@ var dropCauses = [numDropCauses]struct {
 	DropOwnSource:          {"own address as source", addressError},
 	DropNotOurs:            {"not to this host", addressError},
 	DropLinkGroup:          {"unicast in a link-layer broadcast", addressError},
+	DropRadioMalformed:     {"malformed IEEE 802.15.4 frame", noEffect},
+	DropRadioType:          {"neither data nor acknowledgment", noEffect},
+	DropRadioPAN:           {"other personal area network", noEffect},
+	DropRadioDuplicate:     {"duplicate frame", noEffect},
+	DropRadioUnsecured:     {"frame not secured enough", noEffect},
+	DropRadioSecurity:      {"frame security of another kind", noEffect},
+	DropRadioKey:           {"unknown key or device", noEffect},
+	DropRadioReplay:        {"replayed frame", noEffect},
+	DropRadioSources:       {"too many secured sources", noEffect},
+	DropRadioForged:        {"forged frame", noEffect},
+	DropLowpanChecksum:     {"no UDP checksum", noEffect},
+	DropRadioNoAck:         {"not acknowledged", outDiscard},
+	DropLowpanTruncated:    {"truncated 6LoWPAN header", noEffect},
+	DropLowpanDispatch:     {"unknown 6LoWPAN dispatch", noEffect},
+	DropLowpanHeader:       {"impossible 6LoWPAN compression", noEffect},
+	DropLowpanContext:      {"unknown 6LoWPAN context", noEffect},
+	DropLowpanHeaders:      {"too many 6LoWPAN headers", noEffect},
+	DropLowpanFragment:     {"impossible 6LoWPAN fragment", noEffect},
+	DropLowpanDuplicate:    {"duplicate 6LoWPAN fragment", noEffect},
+	DropLowpanFull:         {"no room for a 6LoWPAN fragment", noEffect},
+	DropLowpanOverlap:      {"overlapping 6LoWPAN fragments", noEffect},
+	DropLowpanEvicted:      {"6LoWPAN fragments evicted", noEffect},
+	DropLowpanTimeout:      {"6LoWPAN fragments timed out", noEffect},
 	DropFragmentLength:     {"fragment of an impossible length", noEffect},
 	DropFragmentTiny:       {"first fragment without headers", noEffect},
 	DropFragmentNested:     {"fragment in a fragment", noEffect},
@@ -171,6 +224,9 @@ var dropCauses = [numDropCauses]struct {
 	DropNDMalformed:        {"invalid neighbour discovery", noEffect},
 	DropNDTarget:           {"neighbour discovery about others", noEffect},
 	DropNDFragment:         {"neighbour discovery in fragments", noEffect},
+	DropRPL:                {"RPL message of no use", noEffect},
+	DropRPLOption:          {"contradictory RPL option", headerError},
+	DropTunnel:             {"impossible packet in a packet", noEffect},
 	DropRedirect:           {"redirect not followed", noEffect},
 	DropHopLimit:           {"hop limit used up", headerError},
 	DropScope:              {"link-local, to be forwarded", addressError},

@@ -78,6 +78,10 @@ const (
 	LeaseLost
 	// LeaseRefused: a DHCPv6 server has not given what it was asked for, or the interface cannot have Addr, which it has given.
 	LeaseRefused
+	// RegistrationRefused: a router of a 6LoWPAN does not register Addr, which may stay unreachable through it, because of Err.
+	RegistrationRefused
+	// ParentChanged: the interface reaches the root of RPL by Addr now, or by nobody if that is the zero Addr.
+	ParentChanged
 
 	numEventKinds
 )
@@ -90,6 +94,7 @@ var eventKinds = [numEventKinds]string{
 	RouterFound: "router found", RouterChanged: "router changed", RouterLost: "router lost", PrefixesChanged: "prefixes changed",
 	ServersChanged: "servers changed", AdvertisementRefused: "advertisement refused",
 	LeaseBound: "lease bound", LeaseLost: "lease lost", LeaseRefused: "lease refused",
+	RegistrationRefused: "registration refused", ParentChanged: "parent changed",
 }
 
 // String is the kind in a few words of plain English.

@@ -94,7 +94,7 @@ func (by *path) refuse(p *packet.Packet) {
 	if l.stack.log.debug {
 		l.stack.log.dropped(l, DropTooBig, p)
 	}
-	l.stack.failures.add(failure{kind: ip.PacketTooBig, mtu: l.mtuOf(p.IP.Dst.Is6()), link: errorLink(l, p), packet: p})
+	l.stack.failures.add(failure{kind: ip.PacketTooBig, mtu: by.most(p), link: errorLink(l, p), packet: p})
 }
 
 // errorLink is the link that the sender of p knows it by.

@@ -59,13 +59,13 @@ func TestFloods(t *testing.T) {
 		{"advertisements of a router that changes its mind", func(f flooder) []byte { return nd(otherRouter, allNodesv6, f.advertisement()) }, 300},
 		{"advertisements of neighbours", func(f flooder) []byte {
 			from := f.addr6("fe80::")
-			return nd(from, allNodesv6, &wire.NDNeighborAdvertisementRepr{Target: from, Override: true, TargetLinkAddr: f.hardware()})
+			return nd(from, allNodesv6, &wire.NDNeighborAdvertisementRepr{Target: from, Override: true, TargetLinkAddr: f.hardware().LinkAddr()})
 		}, 20},
 		{"solicitations", func(f flooder) []byte {
-			return nd(f.addr6("fdaa::"), us6, &wire.NDNeighborSolicitationRepr{Target: us6, SourceLinkAddr: f.hardware()})
+			return nd(f.addr6("fdaa::"), us6, &wire.NDNeighborSolicitationRepr{Target: us6, SourceLinkAddr: f.hardware().LinkAddr()})
 		}, floods + 20},
 		{"solicitations of others", func(f flooder) []byte {
-			return nd(f.addr6("fdaa::"), allNodesv6, &wire.NDNeighborSolicitationRepr{Target: f.addr6("fdaa::"), SourceLinkAddr: f.hardware()})
+			return nd(f.addr6("fdaa::"), allNodesv6, &wire.NDNeighborSolicitationRepr{Target: f.addr6("fdaa::"), SourceLinkAddr: f.hardware().LinkAddr()})
 		}, 20},
 		{"ARP requests", func(f flooder) []byte {
 			r := wire.ARPRepr{Operation: wire.ARPRequest, SenderHardware: f.hardware(), SenderProtocol: f.addr4(), TargetProtocol: f.addr4()}
@@ -151,7 +151,7 @@ func (c *lessee) echo(e *udp.Endpoint) {
 			if them.Is4() {
 				c.give(arpReply(them, theirHardware))
 			} else {
-				c.give(nd(them, us, &wire.NDNeighborAdvertisementRepr{Solicited: true, Override: true, Target: them, TargetLinkAddr: theirHardware}))
+				c.give(nd(them, us, &wire.NDNeighborAdvertisementRepr{Solicited: true, Override: true, Target: them, TargetLinkAddr: theirHardware.LinkAddr()}))
 			}
 			require.True(c.t, c.leaves(them), "%v is answered", them)
 		}

@@ -49,7 +49,11 @@ func (by *path) fragment(now int64, p *packet.Packet, sender ip.Sender) {
 		completeChecksum(p) // no device does that over several packets
 	}
 	by.prependIP(p, v6)
-	if _, ok := by.resolve(now, p); !ok {
+	first := by
+	if l.rpl != nil {
+		first = l.rpl.first(by, p.IP.Dst)
+	}
+	if _, ok := first.resolve(now, p); !ok {
 		return
 	}
 	if l.fragmented.packets > 0 && l.fragmented.octets+p.Cost() > l.stack.limits.Fragmenting {
@@ -104,12 +108,15 @@ func (l *Interface) endFragments(f *fragmenting, q *line) {
 
 // flushFragments puts all fragments of p, which has waited for the neighbour of the given hardware address, into the control
 // queue, lest what comes behind overtakes it.
-func (l *Interface) flushFragments(by *path, p *packet.Packet, hw wire.HardwareAddr) {
+func (l *Interface) flushFragments(by *path, p *packet.Packet, hw wire.LinkAddr) {
 	c := l.counters.ip(p.IP.Dst.Is6())
 	for cut := by.cut(p); cut.offset < p.Len(); {
 		fragment := cut.next(p)
 		c.OutFragCreates++
-		l.prependEthernet(fragment, hw, p.IP.Dst.Is6())
+		if l.rpl != nil {
+			_, fragment = l.rpl.sourceRoute(by, fragment)
+		}
+		l.prependLink(fragment, hw, p.IP.Dst.Is6())
 		l.control.Push(fragment)
 	}
 	c.OutFragOKs++
@@ -118,10 +125,18 @@ func (l *Interface) flushFragments(by *path, p *packet.Packet, hw wire.HardwareA
 
 // most is the length of the largest IP packet such as p that leaves by the path in one piece.
 func (by *path) most(p *packet.Packet) int {
-	if by.known != nil && p.IP.Fragmentation == packet.FragmentAtSource {
-		return by.PathMTU()
+	most := by.link.mtuOf(p.IP.Dst.Is6())
+	if by.link.rpl != nil {
+		overhead := by.link.rpl.overhead(p.IP.Dst)
+		if p.IP.Fragmentation != packet.DontFragment {
+			most -= overhead // nodes inside need not take more than the link's MTU
+		}
+		most = min(most, wire.LowpanMaxDatagramSize-overhead)
 	}
-	return by.link.mtuOf(p.IP.Dst.Is6())
+	if by.known != nil && p.IP.Fragmentation == packet.FragmentAtSource {
+		most = min(most, by.PathMTU())
+	}
+	return most
 }
 
 // cut is how a packet is cut into fragments, and how far that has come.

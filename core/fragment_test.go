@@ -150,8 +150,8 @@ func TestLargeDatagramsLeaveInFragments(t *testing.T) {
 					c.Addresses = []netip.Prefix{prefix("192.168.69.1/24")}
 				}
 			})
-			require.NoError(t, s.link.Neighbours().Static(0, them4, theirHardware))
-			require.NoError(t, s.link.Neighbours().Static(0, them6, theirHardware))
+			require.NoError(t, s.link.Neighbours().Static(0, them4, theirHardware.LinkAddr()))
+			require.NoError(t, s.link.Neighbours().Static(0, them6, theirHardware.LinkAddr()))
 			local, from := "0.0.0.0:5000", us4
 			if addrPort(tc.to).Addr().Is6() {
 				local, from = "[::]:5000", us6
@@ -235,7 +235,7 @@ func TestLargeDatagramsWaitForTheirNeighbour(t *testing.T) {
 	s.sendTo(e, "[fdaa::100]:7", 20)
 	s.want("who is it?",
 		"IP6 fdaa::1 > ff02::1:ff00:100: ICMP6, neighbor solicitation, who has fdaa::100, source link-address 02:00:00:00:00:01, length 32")
-	s.recv(nd(them6, us6, &wire.NDNeighborAdvertisementRepr{Solicited: true, Override: true, Target: them6, TargetLinkAddr: theirHardware}))
+	s.recv(nd(them6, us6, &wire.NDNeighborAdvertisementRepr{Solicited: true, Override: true, Target: them6, TargetLinkAddr: theirHardware.LinkAddr()}))
 	r := reassembled{t: t}
 	r.take(s.send()...)
 	require.Equal(t, []string{
@@ -274,7 +274,7 @@ func TestNeighbourIsLostWhileFragmentsLeave(t *testing.T) {
 			s.sendTo(e, "", 10)
 			s.skip()
 			s.recv(arpReply(them4, theirHardware))
-			s.recv(nd(them6, us6, &wire.NDNeighborAdvertisementRepr{Solicited: true, Override: true, Target: them6, TargetLinkAddr: theirHardware}))
+			s.recv(nd(them6, us6, &wire.NDNeighborAdvertisementRepr{Solicited: true, Override: true, Target: them6, TargetLinkAddr: theirHardware.LinkAddr()}))
 			s.skip()
 			s.sendTo(e, "", 5000)
 			var pkts [1]*packet.Packet
@@ -384,7 +384,7 @@ func TestIdentifications(t *testing.T) {
 	require.Equal(t, six[0]+3, ids("[fdaa::100]:8")[0])
 	four := ids("192.168.69.100:7")
 	require.Equal(t, (four[0]+1)&0xffff, four[1])
-	require.NoError(t, s.link.Neighbours().Static(0, addr("fdaa::101"), theirHardware))
+	require.NoError(t, s.link.Neighbours().Static(0, addr("fdaa::101"), theirHardware.LinkAddr()))
 	other := ids("[fdaa::101]:7")
 	require.Greater(t, other[0]-six[0]+1000, uint32(2000), "those to another destination tell nothing about it")
 
@@ -537,7 +537,7 @@ func BenchmarkFragments(b *testing.B) {
 	w := newWired(b, dev.Capabilities{Medium: dev.Ethernet, MTU: 1500})
 	e, err := w.stacks[0].UDP().Bind(udp.BindConfig{Local: addrPort("192.168.69.1:1")})
 	require.NoError(b, err)
-	require.NoError(b, w.links[0].Neighbours().Static(0, them4, theirHardware))
+	require.NoError(b, w.links[0].Neighbours().Static(0, them4, theirHardware.LinkAddr()))
 	payload := []byte(numbered(65507))
 	b.SetBytes(int64(len(payload)))
 	b.ReportAllocs()

@@ -42,7 +42,7 @@ func TestFirstPingIsAnsweredThoughTheNeighbourIsUnknown(t *testing.T) {
 	s.recv(toUs(echo6(them6, us6, "hello")))
 	s.want("IPv6 does alike",
 		"IP6 fdaa::1 > ff02::1:ff00:100: ICMP6, neighbor solicitation, who has fdaa::100, source link-address 02:00:00:00:00:01, length 32")
-	s.recv(nd(them6, us6, &wire.NDNeighborAdvertisementRepr{Solicited: true, Override: true, Target: them6, TargetLinkAddr: theirHardware}))
+	s.recv(nd(them6, us6, &wire.NDNeighborAdvertisementRepr{Solicited: true, Override: true, Target: them6, TargetLinkAddr: theirHardware.LinkAddr()}))
 	s.want("and leaves once that is known", "IP6 fdaa::1 > fdaa::100: ICMP6, echo reply, id 1, seq 2, length 13")
 }
 

@@ -8,12 +8,15 @@ import (
 	"github.com/smolnet/smolnet/core/wire"
 )
 
+// minICMPv6 is the length of the shortest message: RPL's have fields where others have four octets at least, and some have but two.
+const minICMPv6 = 6
+
 // inputICMPv6 processes what should be an ICMPv6 message, and takes it.
 func (l *Interface) inputICMPv6(now int64, p *packet.Packet) {
 	c := &l.stack.icmp.v6
 	c.InMsgs++
-	b := p.Header(wire.ICMPv6HeaderLen)
-	if b == nil {
+	b := p.Header(minICMPv6)
+	if b == nil || p.Len() < wire.ICMPv6HeaderLen && b[0] != wire.ICMPv6RPL {
 		c.InErrors++
 		l.drop(DropICMPMalformed, p)
 		return
@@ -54,6 +57,8 @@ func (l *Interface) inputICMPv6(now int64, p *packet.Packet) {
 		l.inputND(now, p, kind)
 	case wire.ICMPv6MulticastQuery, wire.ICMPv6MulticastReport, wire.ICMPv6MulticastDone, wire.ICMPv6MulticastReport2:
 		l.inputMLD(now, p, kind)
+	case wire.ICMPv6RPL:
+		l.inputRPL(now, p)
 	default:
 		l.drop(DropICMPType, p)
 	}

@@ -23,9 +23,12 @@ func (s *Stack) Input(now time.Time, link *Interface, pkts []*packet.Packet) {
 		link.counters.Link.InFrames++
 		link.counters.Link.InOctets += uint64(p.Len())
 		p.IP = packet.IPInfo{Link: link.index}
-		if link.medium == dev.Ethernet {
+		switch link.medium {
+		case dev.Ethernet:
 			link.inputFrame(t, p)
-		} else {
+		case dev.IEEE802154:
+			link.radio.input(t, p)
+		default:
 			link.inputIP(t, p)
 		}
 	}
@@ -142,6 +145,13 @@ func (l *Interface) deliver(now int64, p *packet.Packet, pointer int) {
 		}
 		l.delivered(p, v6)
 		l.inputICMPv6(now, p)
+	case ip.ProtocolIPv6:
+		if l.rpl == nil || !v6 {
+			l.unknownProtocol(now, p, pointer, copied)
+			return
+		}
+		l.delivered(p, v6)
+		l.rpl.inputTunnelled(now, p)
 	default:
 		l.unknownProtocol(now, p, pointer, copied)
 	}

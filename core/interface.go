@@ -31,7 +31,8 @@ type Interface struct {
 	device   dev.Device // nil: the loopback
 	medium   dev.Medium
 	mtu      int
-	hardware wire.HardwareAddr
+	linkAddr wire.LinkAddr     // the interface's own on the link; zero where nobody has one
+	hardware wire.HardwareAddr // the same on an Ethernet, where each frame has it
 	ipv6     bool
 	removed  bool
 	silent   bool // tells nobody of its groups
@@ -52,10 +53,14 @@ type Interface struct {
 	detects      DuplicateDetection
 	broadcastsv4 []uint32 // of the addresses' subnets
 	groups       *multicast.Host
-	neighbours   *neighbour.Cache // nil unless Ethernet
+	neighbours   *neighbour.Cache // nil where nobody has a link-layer address
+	radio        *radio           // nil unless IEEE 802.15.4
 
-	autoconf *autoconf        // nil: routers are not listened to
-	params   slaac.Parameters // of the link, as routers have it
+	autoconf   *autoconf        // nil: routers are not listened to
+	registrant *registrant      // nil: addresses are not registered with them
+	registrar  *registrar       // nil: hosts do not register theirs
+	rpl        *rplNode         // nil: it takes no part in RPL
+	params     slaac.Parameters // of the link, as routers have it
 
 	// Where packets come from, as the transports see it: what is sent by these is routed by its destination.
 	arrivalv4, arrivalv6 path
@@ -109,7 +114,10 @@ func (l *Interface) mtuOf(v6 bool) int {
 // HardwareAddr is the interface's address on an Ethernet; zero on other media.
 func (l *Interface) HardwareAddr() wire.HardwareAddr { return l.hardware }
 
-// Neighbours is the interface's neighbour cache; nil unless its medium is Ethernet.
+// LinkAddr is the interface's address on its link, of whatever medium; zero where nobody has one.
+func (l *Interface) LinkAddr() wire.LinkAddr { return l.linkAddr }
+
+// Neighbours is the interface's neighbour cache; nil where nobody has a link-layer address.
 func (l *Interface) Neighbours() *neighbour.Cache { return l.neighbours }
 
 // Interfaces returns the stack's interfaces by index, the loopback first.
@@ -162,8 +170,18 @@ func (s *Stack) AddInterface(now time.Time, config InterfaceConfig) (*Interface,
 			return nil, fail("%w", err)
 		}
 	}
+	if l.radio != nil && l.radio.config.Router != nil {
+		if err := l.newRegistrar(&config); err != nil {
+			return nil, fail("%w", err)
+		}
+	}
+	if l.radio != nil && (l.radio.config.RPLLeaf != nil || l.radio.config.RPLRoot != nil) {
+		if err := l.newRPL(config.Addresses); err != nil {
+			return nil, fail("%w", err)
+		}
+	}
 	addresses, linkLocal := config.Addresses, netip.Prefix{}
-	if l.ipv6 && (l.medium == dev.Ethernet || l.autoconf != nil) && !slices.ContainsFunc(addresses, isLinkLocalv6) {
+	if l.ipv6 && (l.medium != dev.IP || l.autoconf != nil) && !slices.ContainsFunc(addresses, isLinkLocalv6) {
 		linkLocal = l.linkLocal()
 	}
 	s.lastIndex++
@@ -214,6 +232,13 @@ func (s *Stack) AddInterface(now time.Time, config InterfaceConfig) (*Interface,
 	if l.autoconf != nil {
 		l.autoconf.host.Start(t)
 	}
+	if l.registrar != nil {
+		l.registrar.contextsChanged(t)
+		l.registrar.router.Start(t)
+	}
+	if l.rpl != nil {
+		l.rpl.Start(t)
+	}
 	return l, nil
 }
 
@@ -243,10 +268,13 @@ func (l *Interface) configurev4(now int64, config *InterfaceConfig) error {
 func (s *Stack) newInterface(name string, config *InterfaceConfig) (*Interface, error) {
 	caps := config.Device.Capabilities()
 	l := &Interface{stack: s, index: s.lastIndex + 1, name: name, device: config.Device, medium: caps.Medium, mtu: caps.MTU}
-	l.silent = config.NoGroupReports
+	// On IEEE 802.15.4 nobody listens for such reports: RFC 6775 does without, and a frame to all costs each node dearly.
+	l.silent = config.NoGroupReports || caps.Medium == dev.IEEE802154
 	switch {
-	case caps.Medium != dev.Ethernet && caps.Medium != dev.IP:
+	case caps.Medium != dev.Ethernet && caps.Medium != dev.IP && caps.Medium != dev.IEEE802154:
 		return nil, fmt.Errorf("the stack does not speak %v (medium %d)", caps.Medium, caps.Medium)
+	case caps.Medium == dev.IEEE802154 && (caps.MTU < wire.IPv6MinMTU || caps.MTU > wire.LowpanMaxDatagramSize):
+		return nil, fmt.Errorf("the radio's MTU %d is not between %d and %d", caps.MTU, wire.IPv6MinMTU, wire.LowpanMaxDatagramSize)
 	case caps.MTU < minMTU || caps.MTU > maxMTU:
 		return nil, fmt.Errorf("the device's MTU %d is not between %d and %d", caps.MTU, minMTU, maxMTU)
 	case config.MTU != 0 && (config.MTU < minMTU || config.MTU > caps.MTU):
@@ -255,6 +283,10 @@ func (s *Stack) newInterface(name string, config *InterfaceConfig) (*Interface, 
 		return nil, fmt.Errorf("DuplicateDetection %d is none", config.DuplicateDetection)
 	case !config.Autoconf && (config.StableSecret != nil || config.TemporaryAddresses):
 		return nil, errors.New("StableSecret and TemporaryAddresses do nothing without Autoconf")
+	case config.IEEE802154 != nil && caps.Medium != dev.IEEE802154:
+		return nil, fmt.Errorf("IEEE802154 on a device of medium %v", caps.Medium)
+	case caps.Medium == dev.IEEE802154 && config.NoIPv6:
+		return nil, fmt.Errorf("NoIPv6 on %v, which carries nothing else", caps.Medium)
 	case config.MTU != 0:
 		l.mtu = config.MTU
 	}
@@ -267,13 +299,18 @@ func (s *Stack) newInterface(name string, config *InterfaceConfig) (*Interface, 
 	if l.groups, err = multicast.New(s.multicastConfig(l)); err != nil {
 		return nil, err
 	}
-	if l.medium != dev.Ethernet {
+	if l.medium == dev.IP {
 		if !config.HardwareAddr.IsZero() {
 			return nil, fmt.Errorf("hardware address %v on a device of medium %v", config.HardwareAddr, l.medium)
 		}
 		return l, nil
 	}
-	if l.hardware, err = s.hardwareAddr(config.HardwareAddr, caps.HardwareAddr); err != nil {
+	if l.medium == dev.IEEE802154 {
+		err = l.newRadio(config, caps)
+	} else {
+		err = l.newStation(config, caps)
+	}
+	if err != nil {
 		return nil, err
 	}
 	l.neighbours, err = neighbour.New(s.neighbourConfig(l))
@@ -288,12 +325,24 @@ const (
 
 // attach takes note of what the device does.
 func (l *Interface) attach(caps dev.Capabilities) {
+	if caps.Medium == dev.IEEE802154 {
+		// What leaves are frames of compressed packets, in which no device finds anything to fill in.
+		caps.Checksum, caps.SegmentTCP4, caps.SegmentTCP6 = dev.Checksums{}, false, false
+	}
 	l.checksum = caps.Checksum
 	l.segmentsTCPv4, l.segmentsTCP = caps.SegmentTCP4, caps.SegmentTCP6
 	l.fillsIPv4 = caps.Checksum.IPv4&dev.ChecksumTx != 0
 	l.verifiesIPv4 = caps.Checksum.IPv4&dev.ChecksumRx != 0
 	l.arrivalv4 = path{stack: l.stack, link: l, nextHop: netip.IPv4Unspecified(), generation: unroutable}
 	l.arrivalv6 = path{stack: l.stack, link: l, nextHop: netip.IPv6Unspecified(), generation: unroutable}
+}
+
+// newStation gives an Ethernet interface its hardware address.
+func (l *Interface) newStation(config *InterfaceConfig, caps dev.Capabilities) error {
+	var err error
+	l.hardware, err = l.stack.hardwareAddr(config.HardwareAddr, caps.HardwareAddr)
+	l.linkAddr = l.hardware.LinkAddr()
+	return err
 }
 
 // hardwareAddr chooses between the configured address, the device's own, and a random one.
@@ -334,6 +383,15 @@ func (s *Stack) RemoveInterface(now time.Time, l *Interface) error {
 
 // remove takes l from the stack, with all that there is of it.
 func (s *Stack) remove(l *Interface) {
+	if l.registrant != nil {
+		l.registrant.host.Stop(s.now)
+	}
+	if l.registrar != nil {
+		l.registrar.router.Stop(s.now)
+	}
+	if l.rpl != nil {
+		l.rpl.stop(s.now)
+	}
 	if l.autoconf != nil {
 		l.autoconf.host.Stop(s.now)
 	}
@@ -361,6 +419,9 @@ func (s *Stack) remove(l *Interface) {
 	l.groups.Close()
 	if l.neighbours != nil {
 		l.neighbours.Close()
+	}
+	if l.radio != nil {
+		l.radio.close(s.now)
 	}
 	for p := l.control.Pop(); p != nil; p = l.control.Pop() {
 		l.drop(DropInterfaceRemoved, p)
@@ -441,7 +502,12 @@ func (l *Interface) hasFamily(v6 bool) bool {
 }
 
 // speaks reports whether packets to addr can leave by the interface at all.
-func (l *Interface) speaks(addr netip.Addr) bool { return addr.Is4() || l.ipv6 }
+func (l *Interface) speaks(addr netip.Addr) bool {
+	if addr.Is4() {
+		return l.radio == nil
+	}
+	return l.ipv6
+}
 
 // broadcastv4 reports whether addr is the broadcast address of a subnet that the interface is in.
 func (l *Interface) broadcastv4(addr uint32) bool {

@@ -109,7 +109,7 @@ func (l *Interface) checkAddressesv6(p *packet.Packet, src, dst *[16]byte) (caus
 		if l.has(p.IP.Dst) {
 			return 0, true
 		}
-	case s.local.containsv6(dst):
+	case s.local.containsv6(dst), p.IP.Protocol == ip.ProtocolICMPv6 && l.registers(p.IP.Dst):
 		return 0, true
 	}
 	return l.checkForeign(p)
@@ -181,6 +181,13 @@ func (l *Interface) inputOptions(now int64, p *packet.Packet, header wire.IPv6Op
 		}
 		if option.Type == wire.IPv6OptionRouterAlert {
 			continue // meant for routers
+		}
+		if l.rpl != nil && (option.Type == wire.IPv6OptionRPL || option.Type == wire.IPv6OptionRPLSkip) {
+			if !l.rpl.readOption(now, p, option, offset+option.Offset) {
+				l.drop(DropRPLOption, p)
+				return false
+			}
+			continue
 		}
 		pointer := offset + option.Offset
 		switch option.Action() {

@@ -124,6 +124,9 @@ type Limits struct {
 	// DHCPv4 bounds what a DHCP client takes over from a server, and what a server keeps.
 	DHCPv4 dhcpv4.Limits
 
+	// Lowpan bounds what interfaces on IEEE 802.15.4 radios keep.
+	Lowpan LowpanLimits
+
 	// TCP bounds what TCP keeps, UDP what UDP keeps, and Raw what endpoints for IP packets, ICMP messages and frames keep.
 	TCP tcp.Limits
 	UDP udp.Limits
@@ -183,6 +186,9 @@ func (l Limits) withDefaults() (Limits, error) {
 	var err error
 	if l.DHCPv4, err = l.DHCPv4.WithDefaults(); err != nil {
 		return l, fmt.Errorf("core: %w: %w", ErrConfig, err)
+	}
+	if l.Lowpan, err = l.Lowpan.withDefaults(l.Neighbours); err != nil {
+		return l, err
 	}
 	return l, l.contradiction()
 }

@@ -29,8 +29,8 @@ func TestBadFrames(t *testing.T) {
 		return ether(wire.BroadcastHardwareAddr, wire.EtherTypeARP, arp(wire.ARPRepr{
 			Operation: wire.ARPRequest, SenderHardware: hw, SenderProtocol: addr(sender), TargetProtocol: us4}))
 	}
-	solicitation := nd(theirLinkLocal, us6, &wire.NDNeighborSolicitationRepr{Target: us6, SourceLinkAddr: theirHardware})
-	advertisement := nd(theirLinkLocal, us6, &wire.NDNeighborAdvertisementRepr{Target: theirLinkLocal, TargetLinkAddr: theirHardware})
+	solicitation := nd(theirLinkLocal, us6, &wire.NDNeighborSolicitationRepr{Target: us6, SourceLinkAddr: theirHardware.LinkAddr()})
+	advertisement := nd(theirLinkLocal, us6, &wire.NDNeighborAdvertisementRepr{Target: theirLinkLocal, TargetLinkAddr: theirHardware.LinkAddr()})
 	rechecked6 := func(frame []byte, offset int, octets ...byte) []byte {
 		frame = patched(frame, offset, octets...)
 		p := wire.IPv6Packet(frame[14:])
@@ -190,14 +190,14 @@ func TestBadFrames(t *testing.T) {
 		{"probe for an address, to one host", nd(addr("::"), us6, &wire.NDNeighborSolicitationRepr{Target: us6}), DropNDMalformed, nil},
 		{"probe for an address, to all", nd(addr("::"), addr("ff02::1"), &wire.NDNeighborSolicitationRepr{Target: us6}), DropNDMalformed, nil},
 		{"probe for an address, with a hardware address", nd(addr("::"), wire.SolicitedNodeMulticast(us6),
-			&wire.NDNeighborSolicitationRepr{Target: us6, SourceLinkAddr: theirHardware}), DropNDMalformed, nil},
+			&wire.NDNeighborSolicitationRepr{Target: us6, SourceLinkAddr: theirHardware.LinkAddr()}), DropNDMalformed, nil},
 		{"solicitation of another's address in our group", nd(them6, wire.SolicitedNodeMulticast(us6),
-			&wire.NDNeighborSolicitationRepr{Target: addr("fdbb::1"), SourceLinkAddr: theirHardware}), DropNDTarget, nil},
+			&wire.NDNeighborSolicitationRepr{Target: addr("fdbb::1"), SourceLinkAddr: theirHardware.LinkAddr()}), DropNDTarget, nil},
 		{"advertisement nobody has asked for", advertisement, DropNDTarget, nil},
 		{"advertisement of our address", nd(them6, addr("ff02::1"),
-			&wire.NDNeighborAdvertisementRepr{Override: true, Target: us6, TargetLinkAddr: theirHardware}), DropNDTarget, nil},
+			&wire.NDNeighborAdvertisementRepr{Override: true, Target: us6, TargetLinkAddr: theirHardware.LinkAddr()}), DropNDTarget, nil},
 		{"solicited advertisement to a group", nd(them6, addr("ff02::1"),
-			&wire.NDNeighborAdvertisementRepr{Solicited: true, Target: them6, TargetLinkAddr: theirHardware}), DropNDMalformed, nil},
+			&wire.NDNeighborAdvertisementRepr{Solicited: true, Target: them6, TargetLinkAddr: theirHardware.LinkAddr()}), DropNDMalformed, nil},
 		{"router advertisement from a global address", nd(them6, addr("ff02::1"), &wire.NDRouterAdvertisementRepr{}), DropNDMalformed, nil},
 		{"redirect from a global address", nd(them6, us6, &wire.NDRedirectRepr{Target: theirLinkLocal, Destination: addr("fdcc::1")}), DropNDMalformed, nil},
 	} {

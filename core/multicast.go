@@ -8,7 +8,6 @@ import (
 	"github.com/smolnet/smolnet/core/multicast"
 	"github.com/smolnet/smolnet/core/packet"
 	"github.com/smolnet/smolnet/core/wire"
-	"github.com/smolnet/smolnet/dev"
 )
 
 // multicastConfig is the configuration of l's groups.
@@ -134,8 +133,8 @@ func (l groupLink) GroupLeft(_ int64, group netip.Addr) {
 // sendMembership transmits p, a whole packet from its IP header on, to the group dst.
 func (l *Interface) sendMembership(p *packet.Packet, dst netip.Addr) {
 	l.counters.ip(dst.Is6()).OutRequests++
-	if l.medium == dev.Ethernet {
-		l.prependEthernet(p, wire.MulticastHardwareAddr(dst), dst.Is6())
+	if l.neighbours != nil {
+		l.prependLink(p, l.groupAddr(dst), dst.Is6())
 	}
 	l.enqueue(p)
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/smolnet/smolnet/core/neighbour"
 	"github.com/smolnet/smolnet/core/packet"
 	"github.com/smolnet/smolnet/core/wire"
-	"github.com/smolnet/smolnet/dev"
 )
 
 // inputND processes a neighbor discovery message, which is all of p and of the given type, and takes it.
@@ -27,7 +26,7 @@ func (l *Interface) inputND(now int64, p *packet.Packet, kind uint8) {
 		l.drop(DropNDHopLimit, p)
 		return
 	}
-	if l.medium != dev.Ethernet && kind != wire.ICMPv6RouterAdvertisement {
+	if l.neighbours == nil && kind != wire.ICMPv6RouterAdvertisement {
 		l.drop(DropICMPType, p) // nobody has a hardware address here
 		return
 	}
@@ -49,7 +48,9 @@ func (l *Interface) inputND(now int64, p *packet.Packet, kind uint8) {
 	case wire.ICMPv6RouterSolicitation:
 		// For routers alone.
 		var r wire.NDRouterSolicitationRepr
-		ok = r.Parse(message) == nil
+		if ok = r.Parse(message) == nil; ok {
+			l.solicited(now, p, r.SourceLinkAddr)
+		}
 	}
 	switch {
 	case ok:
@@ -78,6 +79,10 @@ func (l *Interface) inputSolicitation(now int64, p *packet.Packet, message wire.
 	if probe && (p.IP.Dst != wire.SolicitedNodeMulticast(r.Target) || !r.SourceLinkAddr.IsZero()) {
 		return DropNDMalformed, false
 	}
+	r.SourceLinkAddr = l.onLinkAddr(r.SourceLinkAddr)
+	if done, cause, ok := l.requested(now, p, message, &r); done {
+		return cause, ok
+	}
 	own := l.find(r.Target)
 	switch {
 	case own == nil && !probe && l.answersFor(r.Target):
@@ -90,16 +95,16 @@ func (l *Interface) inputSolicitation(now int64, p *packet.Packet, message wire.
 		return DropNDTarget, false
 	}
 	answer := wire.NDNeighborAdvertisementRepr{Solicited: !probe, Override: true, Router: l.forwards, Target: r.Target,
-		TargetLinkAddr: l.hardware}
+		TargetLinkAddr: l.linkAddr}
 	if probe {
 		// "If the source of the solicitation is the unspecified address, the node MUST set the Solicited flag to zero
 		// and multicast the advertisement to the all-nodes address."
 		// https://www.rfc-editor.org/rfc/rfc4861.html#section-7.2.4
-		l.sendND(now, r.Target, allNodesv6, wire.HardwareAddr{}, &answer)
+		l.sendND(now, r.Target, allNodesv6, wire.LinkAddr{}, &answer)
 		return 0, true
 	}
 	if !r.SourceLinkAddr.IsZero() {
-		l.neighbours.Heard(now, from, r.SourceLinkAddr)
+		l.heard(now, from, r.SourceLinkAddr)
 	}
 	l.sendND(now, r.Target, from, r.SourceLinkAddr, &answer)
 	return 0, true
@@ -113,12 +118,18 @@ func (l *Interface) inputAdvertisement(now int64, p *packet.Packet, message wire
 	if r.Parse(message) != nil || p.IP.Dst.IsMulticast() && r.Solicited {
 		return DropNDMalformed, false
 	}
+	if l.answered(now, p, message, r.Target) {
+		return 0, true
+	}
 	if own := l.find(r.Target); own != nil && own.state != Duplicate {
-		if r.TargetLinkAddr != l.hardware { // not one's own that has come back
+		if l.onLinkAddr(r.TargetLinkAddr) != l.linkAddr { // not one's own that has come back
 			l.stack.icmp.v6.NeighborDuplicates++
 			l.conflict(now, own)
 		}
 		return DropNDTarget, false
+	}
+	if l.registrar != nil {
+		l.registrar.router.Confirmed(r.Target)
 	}
 	e := l.neighbours.Lookup(r.Target)
 	if e == nil {
@@ -134,8 +145,8 @@ func (l *Interface) inputAdvertisement(now int64, p *packet.Packet, message wire
 // each address." and "The Override flag MAY be set to either zero or one."
 // https://www.rfc-editor.org/rfc/rfc4861.html#section-7.2.6
 func (l *Interface) advertise(now int64, addr netip.Addr) {
-	l.sendND(now, addr, allNodesv6, wire.HardwareAddr{},
-		&wire.NDNeighborAdvertisementRepr{Override: true, Router: l.forwards, Target: addr, TargetLinkAddr: l.hardware})
+	l.sendND(now, addr, allNodesv6, wire.LinkAddr{},
+		&wire.NDNeighborAdvertisementRepr{Override: true, Router: l.forwards, Target: addr, TargetLinkAddr: l.linkAddr})
 }
 
 // solicit asks for the neighbour's hardware address: the group that it must be in, or if to is not zero, the
@@ -144,7 +155,7 @@ func (l *Interface) advertise(now int64, addr netip.Addr) {
 // "If the source address of the packet prompting the solicitation is the same as one of the addresses assigned to the
 // outgoing interface, that address SHOULD be placed in the IP Source Address of the outgoing solicitation."
 // https://www.rfc-editor.org/rfc/rfc4861.html#section-7.2.2
-func (l *Interface) solicit(now int64, e *neighbour.Entry, to wire.HardwareAddr) {
+func (l *Interface) solicit(now int64, e *neighbour.Entry, to wire.LinkAddr) {
 	source := e.Source()
 	if !source.IsValid() || !l.has(source) {
 		by := path{stack: l.stack, link: l, nextHop: e.Addr()}
@@ -157,7 +168,7 @@ func (l *Interface) solicit(now int64, e *neighbour.Entry, to wire.HardwareAddr)
 	if to.IsZero() {
 		dst = wire.SolicitedNodeMulticast(dst)
 	}
-	l.sendND(now, source, dst, to, &wire.NDNeighborSolicitationRepr{Target: e.Addr(), SourceLinkAddr: l.hardware})
+	l.sendND(now, source, dst, to, &wire.NDNeighborSolicitationRepr{Target: e.Addr(), SourceLinkAddr: l.linkAddr})
 }
 
 // ndMessage is a representation of a neighbor discovery message.
@@ -168,16 +179,16 @@ type ndMessage interface {
 
 // sendND sends a neighbor discovery message to a group, or to a neighbour at the hardware address to; if that is
 // zero, wherever the neighbour is known to be.
-func (l *Interface) sendND(now int64, src, dst netip.Addr, to wire.HardwareAddr, r ndMessage) {
+func (l *Interface) sendND(now int64, src, dst netip.Addr, to wire.LinkAddr, r ndMessage) {
 	p := packet.New(r.Len())
 	r.Emit(p.Append(r.Len()), src, dst)
 	p.IP = packet.IPInfo{Src: src, Dst: dst, Link: l.index, Protocol: ip.ProtocolICMPv6, HopLimit: wire.NDHopLimit}
 	by := path{stack: l.stack, link: l, nextHop: dst, generation: l.stack.generation, group: to}
 	switch {
 	case dst.IsMulticast():
-		by.group = wire.MulticastHardwareAddr(dst)
+		by.group = l.groupAddr(dst)
 	case to.IsZero():
-		by.neighbour = l.neighbours.Entry(dst)
+		by.neighbour = l.neighbour(now, dst)
 	}
 	l.stack.sendICMP(now, &l.stack.icmp.v6, &by, p)
 }

@@ -11,13 +11,13 @@ import (
 
 func TestSolicitationIsAnswered(t *testing.T) {
 	s := newScript(t)
-	s.recv(nd(them6, wire.SolicitedNodeMulticast(us6), &wire.NDNeighborSolicitationRepr{Target: us6, SourceLinkAddr: theirHardware}))
+	s.recv(nd(them6, wire.SolicitedNodeMulticast(us6), &wire.NDNeighborSolicitationRepr{Target: us6, SourceLinkAddr: theirHardware.LinkAddr()}))
 	frames := s.want("with the hardware address",
 		"IP6 fdaa::1 > fdaa::100: ICMP6, neighbor advertisement, tgt is fdaa::1, Flags [solicited, override], destination link-address 02:00:00:00:00:01, length 32")
 	require.Equal(t, theirHardware, wire.EthernetFrame(frames[0]).Dst())
 	require.Equal(t, neighbour.Stale, s.link.Neighbours().Lookup(them6).State(), "and who asked is remembered")
 
-	s.recv(nd(theirLinkLocal, ourLinkLocal, &wire.NDNeighborSolicitationRepr{Target: ourLinkLocal, SourceLinkAddr: theirHardware}))
+	s.recv(nd(theirLinkLocal, ourLinkLocal, &wire.NDNeighborSolicitationRepr{Target: ourLinkLocal, SourceLinkAddr: theirHardware.LinkAddr()}))
 	s.want("to one host alone too, as for reachability",
 		"IP6 fe80::ff:fe00:1 > fe80::64: ICMP6, neighbor advertisement, tgt is fe80::ff:fe00:1, Flags [solicited, override], destination link-address 02:00:00:00:00:01, length 32")
 
@@ -38,12 +38,12 @@ func TestAdvertisementIsLearnt(t *testing.T) {
 	s := newScript(t)
 	s.recv(toUs(echo6(them6, us6, "")))
 	require.Len(t, s.send(), 1, "a solicitation")
-	s.recv(nd(them6, us6, &wire.NDNeighborAdvertisementRepr{Router: true, Solicited: true, Override: true, Target: them6, TargetLinkAddr: theirHardware}))
+	s.recv(nd(them6, us6, &wire.NDNeighborAdvertisementRepr{Router: true, Solicited: true, Override: true, Target: them6, TargetLinkAddr: theirHardware.LinkAddr()}))
 	s.want("the reply", "IP6 fdaa::1 > fdaa::100: ICMP6, echo reply, id 1, seq 2, length 8")
 	e := s.link.Neighbours().Lookup(them6)
 	require.Equal(t, neighbour.Reachable, e.State())
 	require.True(t, e.Router())
-	s.recv(nd(them6, addr("ff02::1"), &wire.NDNeighborAdvertisementRepr{Override: true, Target: them6, TargetLinkAddr: otherHardware}))
+	s.recv(nd(them6, addr("ff02::1"), &wire.NDNeighborAdvertisementRepr{Override: true, Target: them6, TargetLinkAddr: otherHardware.LinkAddr()}))
 	s.recv(toUs(echo6(them6, us6, "")))
 	frames := s.want("the neighbour has moved", "IP6 fdaa::1 > fdaa::100: ICMP6, echo reply, id 1, seq 2, length 8")
 	require.Equal(t, otherHardware, wire.EthernetFrame(frames[0]).Dst())
@@ -54,13 +54,13 @@ func TestAdvertisementOfTheTargetNotTheSource(t *testing.T) {
 	s := newScript(t)
 	s.recv(toUs(echo6(them6, us6, "")))
 	s.skip()
-	s.recv(nd(theirLinkLocal, us6, &wire.NDNeighborAdvertisementRepr{Solicited: true, Override: true, Target: them6, TargetLinkAddr: theirHardware}))
+	s.recv(nd(theirLinkLocal, us6, &wire.NDNeighborAdvertisementRepr{Solicited: true, Override: true, Target: them6, TargetLinkAddr: theirHardware.LinkAddr()}))
 	s.want("the reply", "IP6 fdaa::1 > fdaa::100: ICMP6, echo reply, id 1, seq 2, length 8")
 }
 
 func TestDuplicateAddressIsCounted(t *testing.T) {
 	s := newScript(t)
-	s.recv(nd(theirLinkLocal, addr("ff02::1"), &wire.NDNeighborAdvertisementRepr{Override: true, Target: us6, TargetLinkAddr: theirHardware}))
+	s.recv(nd(theirLinkLocal, addr("ff02::1"), &wire.NDNeighborAdvertisementRepr{Override: true, Target: us6, TargetLinkAddr: theirHardware.LinkAddr()}))
 	require.EqualValues(t, 1, s.stack.Counters().ICMPv6.NeighborDuplicates)
 	s.wantIdle("and nothing else happens yet")
 }
@@ -81,7 +81,7 @@ func TestRouterMessagesAreCounted(t *testing.T) {
 func TestSolicitedNodeGroupsFollowAddresses(t *testing.T) {
 	s := newScript(t)
 	group := wire.SolicitedNodeMulticast(addr("fdbb::5:1234"))
-	probe := nd(them6, group, &wire.NDNeighborSolicitationRepr{Target: addr("fdbb::5:1234"), SourceLinkAddr: theirHardware})
+	probe := nd(them6, group, &wire.NDNeighborSolicitationRepr{Target: addr("fdbb::5:1234"), SourceLinkAddr: theirHardware.LinkAddr()})
 	s.recv(probe)
 	s.wantIdle("not an address of ours")
 	require.NoError(t, s.link.AddAddress(s.now, prefix("fdbb::5:1234/64")))

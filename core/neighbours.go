@@ -11,26 +11,29 @@ import (
 type link struct{ *Interface }
 
 // SendProbe asks for a neighbour's hardware address.
-func (l link) SendProbe(now int64, e *neighbour.Entry, to wire.HardwareAddr) {
+func (l link) SendProbe(now int64, e *neighbour.Entry, to wire.LinkAddr) {
 	if e.Addr().Is4() {
-		l.requestARP(e, to)
+		l.requestARP(e, to.Ethernet())
 	} else {
+		if to.IsZero() {
+			to = l.derived(e.Addr())
+		}
 		l.solicit(now, e, to)
 	}
 }
 
 // Transmit sends an IP packet that has waited for the neighbour's hardware address.
 func (l link) Transmit(_ int64, e *neighbour.Entry, p *packet.Packet) {
-	hw, _ := e.HardwareAddr()
+	hw, _ := e.LinkAddr()
 	if p.IP.Forwarded {
-		l.prependEthernet(p, hw, p.IP.Dst.Is6())
+		l.prependLink(p, hw, p.IP.Dst.Is6())
 		l.queueTransit(p)
 		return
 	}
 	if by := l.cutter(p); by != nil {
 		l.flushFragments(by, p, hw)
 	} else {
-		l.prependEthernet(p, hw, p.IP.Dst.Is6())
+		l.prependLink(p, hw, p.IP.Dst.Is6())
 		l.control.Push(p) // bounded by what the neighbour's queue could hold
 	}
 	l.flushed = l.control.Len()
@@ -39,6 +42,9 @@ func (l link) Transmit(_ int64, e *neighbour.Entry, p *packet.Packet) {
 // Changed takes note that a neighbour can be reached, or not.
 func (l link) Changed(now int64, e *neighbour.Entry) {
 	l.neighbourChanged(now, e)
+	if l.rpl != nil {
+		l.rpl.neighbourChanged(now, e)
+	}
 	l.stack.event(Event{Kind: NeighbourChanged, Link: l.index, Neighbour: e.Neighbour()})
 }
 
@@ -50,6 +56,9 @@ func (l link) Forgotten(e *neighbour.Entry) {
 // Unreachable lets the sender of an IP packet know that the neighbour did not answer.
 func (l link) Unreachable(now int64, e *neighbour.Entry, p *packet.Packet) {
 	l.stack.redirects.lost(l.Interface, e.Addr())
+	if l.rpl != nil {
+		l.rpl.unroute(p)
+	}
 	if p.IP.Forwarded {
 		l.forwardFailed(now, p)
 		return

@@ -40,14 +40,35 @@ func (s *Stack) Output(now time.Time, link *Interface, pkts []*packet.Packet) in
 // anyTurns is a number of turns that is no bound.
 const anyTurns = math.MaxInt
 
-// Pending reports whether the interface has packets to send, or endpoints that stand in line to send some.
+// Pending reports whether the interface has packets to send, or endpoints that stand in line to send some, and may.
 func (l *Interface) Pending() bool {
+	if l.radio != nil {
+		return l.radio.pending()
+	}
+	return l.hasPackets()
+}
+
+// hasPackets reports whether there are packets to send, or endpoints that stand in line to send some.
+func (l *Interface) hasPackets() bool {
 	return l.control.Len() > 0 || l.line.first != nil || l.transit.Len() > 0
 }
 
-// pull returns the next packet to leave by the interface, nil if there is none or the turns are used up: senders
-// whose packets go elsewhere, as into a neighbour's queue, take one each.
+// pull returns the next frame to leave by the interface, or where there are no frames the next packet; nil if there is none or the
+// turns are used up: senders whose packets go elsewhere, as into a neighbour's queue, take one each.
 func (l *Interface) pull(now int64, turns *int) *packet.Packet {
+	if l.radio != nil {
+		return l.radio.pull(now, turns)
+	}
+	p := l.pullPacket(now, turns)
+	if p != nil {
+		l.counters.Link.OutFrames++
+		l.counters.Link.OutOctets += uint64(p.Len())
+	}
+	return p
+}
+
+// pullPacket returns the next packet to leave, with the header that names the neighbour on the link.
+func (l *Interface) pullPacket(now int64, turns *int) *packet.Packet {
 	for {
 		// What has waited for a neighbour leaves whole, lest what its senders have still to send overtakes it.
 		if l.control.Len() > 0 && (l.line.first == nil && l.transit.Len() == 0 || l.burst < controlBurst || l.flushed > 0) {
@@ -212,24 +233,27 @@ func (by *path) transmit(now int64, p *packet.Packet) *packet.Packet {
 // frame gives p, which begins with its IP header, the link's.
 func (by *path) frame(now int64, p *packet.Packet) *packet.Packet {
 	l := by.link
-	if l.medium == dev.Ethernet {
+	if l.rpl != nil {
+		by, p = l.rpl.sourceRoute(by, p)
+	}
+	if l.neighbours != nil {
 		hw, ok := by.resolve(now, p)
 		if !ok {
 			return nil
 		}
-		l.prependEthernet(p, hw, p.IP.Dst.Is6())
+		l.prependLink(p, hw, p.IP.Dst.Is6())
 	}
 	return p
 }
 
 // resolve returns the hardware address that p, which begins with its IP header, goes to; on a medium without, zero. If that is not
 // known yet it reports false: p waits for it.
-func (by *path) resolve(now int64, p *packet.Packet) (hw wire.HardwareAddr, ok bool) {
+func (by *path) resolve(now int64, p *packet.Packet) (hw wire.LinkAddr, ok bool) {
 	if by.neighbour == nil {
 		return by.group, true
 	}
 	if by.neighbour.Dead {
-		by.neighbour = by.link.neighbours.Entry(by.nextHop)
+		by.neighbour = by.link.neighbour(now, by.nextHop)
 	}
 	return by.neighbour.Output(now, p)
 }
@@ -237,14 +261,15 @@ func (by *path) resolve(now int64, p *packet.Packet) (hw wire.HardwareAddr, ok b
 // leaves counts a packet that goes to the device now, and returns it.
 func (l *Interface) leaves(p *packet.Packet) *packet.Packet {
 	length := p.Len()
-	l.counters.Link.OutFrames++
-	l.counters.Link.OutOctets += uint64(length)
 	dst := p.IP.Dst
 	if !dst.IsValid() {
 		return p // ARP
 	}
-	if l.medium == dev.Ethernet {
+	switch l.medium {
+	case dev.Ethernet:
 		length -= wire.EthernetHeaderLen
+	case dev.IEEE802154:
+		length -= radioHeaderLen
 	}
 	c := l.counters.ip(dst.Is6())
 	c.OutTransmits++
@@ -316,9 +341,18 @@ func hopLimit(p *packet.Packet, standard uint8) uint8 {
 	return cmp.Or(p.IP.HopLimit, standard, defaultHopLimit)
 }
 
-func (l *Interface) prependEthernet(p *packet.Packet, dst wire.HardwareAddr, v6 bool) {
+// prependLink prepends what says where on the link p goes, which begins with its IP header: to dst.
+func (l *Interface) prependLink(p *packet.Packet, dst wire.LinkAddr, v6 bool) {
+	if l.radio != nil {
+		prependRadio(p, dst)
+		return
+	}
+	l.prependEthernet(p, dst, v6)
+}
+
+func (l *Interface) prependEthernet(p *packet.Packet, dst wire.LinkAddr, v6 bool) {
 	b := wire.EthernetFrame(p.Prepend(wire.EthernetHeaderLen))
-	b.SetDst(dst)
+	b.SetDst(dst.Ethernet())
 	b.SetSrc(l.hardware)
 	if v6 {
 		b.SetEtherType(wire.EtherTypeIPv6)

@@ -9,7 +9,6 @@ import (
 	"github.com/smolnet/smolnet/core/route"
 	"github.com/smolnet/smolnet/core/timer"
 	"github.com/smolnet/smolnet/core/wire"
-	"github.com/smolnet/smolnet/dev"
 )
 
 // path is the way to a next hop: all destinations behind one router share one, but for those of whose MTU something is
@@ -21,9 +20,9 @@ type path struct {
 	generation uint64   // of the routes and addresses that the path was found by
 	known      *pathMTU // of the one destination that the path leads to; nil: nothing, and there may be many
 
-	// On Ethernet a packet goes to the neighbour, or if there is none to the group's hardware address.
+	// On a link with link-layer addresses a packet goes to the neighbour, or if there is none to the group's link-layer address.
 	neighbour *neighbour.Entry
-	group     wire.HardwareAddr
+	group     wire.LinkAddr
 }
 
 // pathKey is what there is one path for.
@@ -50,6 +49,14 @@ func (p *path) Link() int32 { return p.link.index }
 
 // MTU is that interface's, for the next hop's version of IP.
 func (p *path) MTU() int { return p.link.mtuOf(p.nextHop.Is6()) }
+
+// MaxSegment is what the radio's frames make of a TCP segment; 0: nothing.
+func (p *path) MaxSegment() int {
+	if p.link.radio != nil {
+		return p.link.radio.maxSegment
+	}
+	return 0
+}
 
 // SegmentsTCP reports whether the device takes super-segments of the next hop's version of IP.
 func (p *path) SegmentsTCP() bool { return p.link.segments(p.nextHop.Is6()) }
@@ -273,7 +280,7 @@ func (s *Stack) groupInterface(dst netip.Addr) *Interface {
 // pathVia returns the one path by l to the next hop, which is a group's or broadcast address if group says so.
 func (s *Stack) pathVia(l *Interface, nextHop netip.Addr, group bool) *path {
 	key := pathKey{link: l.index, v6: nextHop.Is6()}
-	if l.medium == dev.Ethernet {
+	if l.neighbours != nil {
 		key.addr = nextHop.As16()
 	}
 	if found := s.paths[key]; found != nil {
@@ -285,14 +292,11 @@ func (s *Stack) pathVia(l *Interface, nextHop netip.Addr, group bool) *path {
 		clear(s.destinations)
 	}
 	found := &path{stack: s, link: l, nextHop: nextHop, generation: s.generation}
-	if l.medium == dev.Ethernet {
-		switch {
-		case group && nextHop.IsMulticast():
-			found.group = wire.MulticastHardwareAddr(nextHop)
-		case group:
-			found.group = wire.BroadcastHardwareAddr
-		default:
-			found.neighbour = l.neighbours.Entry(nextHop)
+	if l.neighbours != nil {
+		if group {
+			found.group = l.groupAddr(nextHop)
+		} else {
+			found.neighbour = l.neighbour(s.now, nextHop)
 		}
 	}
 	s.paths[key] = found

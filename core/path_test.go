@@ -303,7 +303,7 @@ func TestWhatHasWaitedIsNotOvertaken(t *testing.T) {
 	s.want("all wait for one answer", "ARP, Request who-has 192.168.69.100 tell 192.168.69.1, length 28")
 	send(waiting)
 	ping := toUs(echo4(addr("192.168.69.99"), us4, ""))
-	require.NoError(t, s.link.Neighbours().Static(0, addr("192.168.69.99"), otherHardware))
+	require.NoError(t, s.link.Neighbours().Static(0, addr("192.168.69.99"), otherHardware.LinkAddr()))
 	s.recv(ping)
 	s.recv(arpReply(them4, theirHardware))
 	for range 2 * controlBurst {

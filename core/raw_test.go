@@ -117,7 +117,7 @@ func TestRawEndpointMakesItsProtocolKnown(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newScript(t).knowing()
-			require.NoError(t, s.link.Neighbours().Static(0, addr("192.168.69.101"), otherHardware))
+			require.NoError(t, s.link.Neighbours().Static(0, addr("192.168.69.101"), otherHardware.LinkAddr()))
 			s.rawIP(raw.IPConfig{Protocol: 99, Local: tc.local})
 			s.rawIP(raw.IPConfig{Protocol: 97, Remote: them4})
 			s.recv(tc.frame)

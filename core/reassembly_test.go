@@ -445,7 +445,7 @@ func TestFragmentsByLoopback(t *testing.T) {
 // https://www.rfc-editor.org/rfc/rfc6980.html#section-5
 func TestNeighborDiscoveryInFragmentsIsIgnored(t *testing.T) {
 	s := newScript(t)
-	solicitation := nd(theirLinkLocal, us6, &wire.NDNeighborSolicitationRepr{Target: us6, SourceLinkAddr: theirHardware})[14:]
+	solicitation := nd(theirLinkLocal, us6, &wire.NDNeighborSolicitationRepr{Target: us6, SourceLinkAddr: theirHardware.LinkAddr()})[14:]
 	s.recvAll(inFragments(solicitation, 1, 1448))
 	s.wantIdle("an atomic fragment")
 	s.recvAll(inFragments(solicitation, 2, 24))

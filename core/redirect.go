@@ -72,7 +72,7 @@ func (l *Interface) inputRedirectv6(now int64, p *packet.Packet, r *wire.NDRedir
 	// https://www.rfc-editor.org/rfc/rfc4861.html#section-8.3
 	e := l.neighbours.Lookup(r.Target)
 	if !r.TargetLinkAddr.IsZero() {
-		e = l.neighbours.Heard(now, r.Target, r.TargetLinkAddr)
+		e = l.heard(now, r.Target, r.TargetLinkAddr)
 	}
 	if e != nil && gateway.IsValid() {
 		e.SetRouter(true)

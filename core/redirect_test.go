@@ -26,7 +26,7 @@ func newRedirected(t *testing.T, options ...any) *script {
 		c.Routes = []Route{{Destination: prefix("0.0.0.0/0"), Gateway: router4}, {Destination: prefix("::/0"), Gateway: gateway6}}
 	}}, options...)...)
 	for _, a := range []netip.Addr{router4, gateway6} {
-		require.NoError(t, s.link.Neighbours().Static(0, a, theirHardware))
+		require.NoError(t, s.link.Neighbours().Static(0, a, theirHardware.LinkAddr()))
 	}
 	return s
 }
@@ -39,7 +39,7 @@ func redirect4(from, gateway, dst netip.Addr, code uint8) []byte {
 }
 
 func redirect6(from, target, dst netip.Addr) []byte {
-	return nd(from, us6, &wire.NDRedirectRepr{Target: target, Destination: dst, TargetLinkAddr: betterHardware, Quote: udpTo(us6, dst, 1000, 7, "")})
+	return nd(from, us6, &wire.NDRedirectRepr{Target: target, Destination: dst, TargetLinkAddr: betterHardware.LinkAddr(), Quote: udpTo(us6, dst, 1000, 7, "")})
 }
 
 // hop is where packets to dst go to first; dst itself if it is on the link.

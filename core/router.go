@@ -18,8 +18,8 @@ import (
 // too or not. What a forwarder of TCP or UDP asks for on the interface stays with it. Fragments are forwarded as they
 // come, and IPv4's packets fragmented where they must and may be; source routes are not followed, broadcasts and multicasts are not forwarded.
 //
-// The error, which wraps ErrConfig, says that the interface was removed, that it is the loopback, or that there is no room for
-// the groups of routers.
+// The error, which wraps ErrConfig, says that the interface was removed, that it is the loopback, that it is the router of a 6LoWPAN (see
+// IEEE802154Config.Router) and so goes on, or that there is no room for the groups of routers.
 func (l *Interface) SetForward(on bool) error {
 	if err := l.setForward(on); err != nil {
 		return fmt.Errorf("core: interface %q: %w: %w", l.name, ErrConfig, err)
@@ -36,6 +36,8 @@ func (l *Interface) setForward(on bool) error {
 		return nil
 	case l.removed || l.loopback():
 		return fmt.Errorf("it cannot forward")
+	case !on && l.registrar != nil:
+		return fmt.Errorf("hosts send what is for others to the router that it says to be: IEEE802154.Router needs Forward")
 	case !l.ipv6:
 	case on:
 		// "A router is required to recognize all addresses that a host is required to recognize, plus the following
@@ -169,7 +171,11 @@ func (l *Interface) forwardIPv6(now int64, p *packet.Packet) {
 	case by.link == l && !l.returns(now, p):
 		return
 	}
-	if mtu := by.link.mtuOf(true); forwardedLen(p, headerLen) > mtu {
+	mtu := by.link.mtuOf(true)
+	if by.link.rpl != nil {
+		mtu = by.link.rpl.carried(mtu, p.IP.Dst)
+	}
+	if forwardedLen(p, headerLen) > mtu {
 		// "A Packet Too Big MUST be sent by a router in response to a packet that it cannot forward because the packet is
 		// larger than the MTU of the outgoing link."
 		// https://www.rfc-editor.org/rfc/rfc4443.html#section-3.2
@@ -179,6 +185,9 @@ func (l *Interface) forwardIPv6(now int64, p *packet.Packet) {
 	}
 	p.IP.HopLimit--
 	p.Header(wire.IPv6HeaderLen)[7] = p.IP.HopLimit
+	if l.rpl != nil && by.link != l && headerLen > wire.IPv6HeaderLen {
+		headerLen = l.rpl.unmark(p, headerLen)
+	}
 	by.forward(now, l, p, headerLen)
 }
 
@@ -200,9 +209,12 @@ func (l *Interface) forwardedOptions(now int64, p *packet.Packet) (headerLen int
 // one. If p is not to leave, returns has dealt with it and reports false.
 func (l *Interface) returns(now int64, p *packet.Packet) bool {
 	_, nextHop, _ := l.stack.nextHop(0, p.IP.Dst)
-	if l.medium == dev.Ethernet {
+	switch l.medium {
+	case dev.Ethernet:
 		l.sendRedirect(now, nextHop, p)
 		return true
+	case dev.IEEE802154:
+		return true // it is the way between nodes that do not hear each other, and no redirect says otherwise
 	}
 	if nextHop != p.IP.Dst {
 		return true
@@ -250,9 +262,9 @@ func (l *Interface) sendRedirect(now int64, nextHop netip.Addr, p *packet.Packet
 	}
 	redirect := wire.NDRedirectRepr{Target: nextHop, Destination: p.IP.Dst, Quote: quote}
 	if e := l.neighbours.Lookup(nextHop); e != nil {
-		redirect.TargetLinkAddr, _ = e.HardwareAddr()
+		redirect.TargetLinkAddr, _ = e.LinkAddr()
 	}
-	l.sendND(now, source, p.IP.Src, wire.HardwareAddr{}, &redirect)
+	l.sendND(now, source, p.IP.Src, wire.LinkAddr{}, &redirect)
 }
 
 // redirectSource returns the address that the sender of p knows the stack by, as far as that matters to a redirect, and

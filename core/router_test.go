@@ -39,7 +39,7 @@ func newRouting(t *testing.T, far dev.Capabilities, options ...any) routing {
 	other := &script{t: t, stack: s.stack, link: l, now: s.now}
 	if l.Neighbours() != nil {
 		for _, a := range []netip.Addr{beyond4, beyond6} {
-			require.NoError(t, l.Neighbours().Static(0, a, otherHardware))
+			require.NoError(t, l.Neighbours().Static(0, a, otherHardware.LinkAddr()))
 		}
 	}
 	other.skip()
@@ -215,7 +215,7 @@ func TestForwardedPacketIsTooBigForOthers(t *testing.T) {
 	})
 	require.NoError(t, err)
 	behind := addr("fdcc::9")
-	require.NoError(t, l.Neighbours().Static(0, behind, otherHardware))
+	require.NoError(t, l.Neighbours().Static(0, behind, otherHardware.LinkAddr()))
 	upstream := &script{t: t, stack: r.near.stack, link: l, now: r.near.now}
 	upstream.recv(patched(nd(theirLinkLocal, allNodesv6, advertisement(0, &wire.NDMTURepr{MTU: 1400})), 0, 0x33, 0x33, 0, 0, 0, 1))
 	upstream.skip()
@@ -375,7 +375,7 @@ func TestRedirectsAreSent(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			r := newRouting(t, ethernet(1500), routes)
 			for _, a := range []netip.Addr{router4, farGateway6, addr("fdaa::fe"), addr("2001:dba::1")} {
-				require.NoError(t, r.near.link.Neighbours().Static(0, a, otherHardware))
+				require.NoError(t, r.near.link.Neighbours().Static(0, a, otherHardware.LinkAddr()))
 			}
 			r.near.recv(toUs(whole4(tc.frame)))
 			frames := r.near.want("the packet goes on all the same", tc.want...)
@@ -387,7 +387,7 @@ func TestRedirectsAreSent(t *testing.T) {
 	}
 	t.Run("not too many", func(t *testing.T) {
 		r := newRouting(t, ethernet(1500), routes)
-		require.NoError(t, r.near.link.Neighbours().Static(0, router4, otherHardware))
+		require.NoError(t, r.near.link.Neighbours().Static(0, router4, otherHardware.LinkAddr()))
 		for range 100 {
 			r.near.recv(toUs(whole(udpTo(them4, addr("8.8.8.8"), 1000, 7, ""))))
 		}

@@ -187,7 +187,7 @@ func newForwarded(t testing.TB, frame []byte) *forwarded {
 		*script = newScriptOn(s, l)
 	}
 	for _, a := range []netip.Addr{beyond4, beyond6} {
-		require.NoError(t, f.far.link.Neighbours().Static(0, a, otherHardware))
+		require.NoError(t, f.far.link.Neighbours().Static(0, a, otherHardware.LinkAddr()))
 	}
 	f.pass()
 	return f

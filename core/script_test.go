@@ -93,7 +93,7 @@ func newScript(t *testing.T, options ...any) *script {
 // knowing makes the stack know the neighbours, so that a script need not resolve them.
 func (s *script) knowing() *script {
 	for _, a := range []netip.Addr{them4, them6, theirLinkLocal} {
-		require.NoError(s.t, s.link.Neighbours().Static(0, a, theirHardware))
+		require.NoError(s.t, s.link.Neighbours().Static(0, a, theirHardware.LinkAddr()))
 	}
 	return s
 }

@@ -6,7 +6,6 @@ import (
 	"github.com/smolnet/smolnet/core/ip"
 	"github.com/smolnet/smolnet/core/packet"
 	"github.com/smolnet/smolnet/core/wire"
-	"github.com/smolnet/smolnet/dev"
 )
 
 // Packets on their way through the stack wait to leave in a queue of their own. It takes turns with the stack's own senders,
@@ -64,12 +63,15 @@ func (by *path) pass(now int64, p *packet.Packet) {
 		by.fragmentForwarded(now, p)
 		return
 	}
-	if by.link.medium == dev.Ethernet {
+	if by.link.rpl != nil {
+		by, p = by.link.rpl.sourceRoute(by, p)
+	}
+	if by.link.neighbours != nil {
 		hw, ok := by.resolve(now, p)
 		if !ok {
 			return
 		}
-		by.link.prependEthernet(p, hw, p.IP.Dst.Is6())
+		by.link.prependLink(p, hw, p.IP.Dst.Is6())
 	}
 	by.link.queueTransit(p)
 }

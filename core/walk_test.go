@@ -87,7 +87,7 @@ var steps = []func(*script, *rand.Rand){
 				s.recv(arpReply(claimed, otherHardware))
 			} else {
 				s.recv(nd(anyv6, wire.SolicitedNodeMulticast(claimed), &wire.NDNeighborSolicitationRepr{Target: claimed}))
-				s.recv(nd(claimed, allNodesv6, &wire.NDNeighborAdvertisementRepr{Override: true, Target: claimed, TargetLinkAddr: otherHardware}))
+				s.recv(nd(claimed, allNodesv6, &wire.NDNeighborAdvertisementRepr{Override: true, Target: claimed, TargetLinkAddr: otherHardware.LinkAddr()}))
 			}
 		}
 	},

@@ -45,7 +45,7 @@ const (
 	Ethernet Medium = iota + 1
 	// IP packets, version 4 or 6, without any link header.
 	IP
-	// IEEE802154 frames, with 6LoWPAN inside.
+	// IEEE802154 frames without preamble and frame check sequence, which are the device's affair, with 6LoWPAN inside.
 	IEEE802154
 )
 
@@ -67,12 +67,21 @@ func (m Medium) String() string {
 type Capabilities struct {
 	Medium Medium
 
-	// MTU is the largest IP packet, in octets, that the device carries; link headers do not count. At most 65,535.
+	// MTU is the largest IP packet, in octets, that the device carries; link headers do not count. At most 65,535. An IEEE 802.15.4
+	// frame has up to 125 octets nevertheless: the stack cuts the packet into as many as it takes.
 	MTU int
 
 	// HardwareAddr is the link-layer address that comes with the device, such as a radio's. Zero: it has none of its own
 	// and the stack's configuration chooses.
 	HardwareAddr [6]byte
+
+	// EUI64 is the extended address that comes with an IEEE 802.15.4 radio, the company's octets first. Zero: it has none of
+	// its own and the stack's configuration chooses.
+	EUI64 [8]byte
+
+	// Acknowledges says that an IEEE 802.15.4 radio sends acknowledgments, waits for them and retransmits itself, or that its
+	// frames need none. Otherwise the stack does it, if it is configured to, and Receive yields acknowledgments too.
+	Acknowledges bool
 
 	Checksum Checksums
 

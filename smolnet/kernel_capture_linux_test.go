@@ -29,10 +29,10 @@ func (c *capture) Write(b []byte) (int, error) {
 }
 
 // wrong is what tshark says of frames that nobody may send. An ICMP error quotes what others have sent: with that there may be
-// anything the matter.
-const wrong = `_ws.malformed || icmp.checksum.status == "Bad" || icmpv6.checksum.status == "Bad" ||
+// anything the matter, so that of such a message only the first checksum counts.
+const wrong = `icmp.checksum.status#1 == "Bad" || icmpv6.checksum.status#1 == "Bad" ||
 	(!(icmp.type in {3, 4, 5, 11, 12} || icmpv6.type < 128) &&
-	(_ws.expert.severity == "Error" || _ws.expert.group == "Malformed" || _ws.expert.group == "Checksum"))`
+	(_ws.malformed || _ws.expert.severity == "Error" || _ws.expert.group == "Malformed" || _ws.expert.group == "Checksum"))`
 
 // size is how many octets of memory it takes.
 func (c *capture) size() int {

@@ -83,11 +83,10 @@ func (l *Link) describe() NetInterface {
 	switch {
 	case l.device == nil:
 		i.Flags |= net.FlagLoopback
-	case l.HardwareAddr().IsZero():
+	case l.LinkAddr().IsZero():
 		i.Flags |= net.FlagPointToPoint | net.FlagMulticast
 	default:
-		hardware := l.HardwareAddr()
-		i.HardwareAddr = hardware[:]
+		i.HardwareAddr = l.LinkAddr().AppendTo(nil)
 		i.Flags |= net.FlagBroadcast | net.FlagMulticast
 	}
 	for _, address := range l.ifc.Addresses() {

@@ -26,6 +26,8 @@
 //     name servers that these bring. DHCPv4Server hands out addresses to others
 //   - what a stack knows: Link.Addresses, Neighbours, Groups, Routers, Prefixes, NameServers, SearchDomains, DHCPv4Lease and DHCPv6Lease,
 //     Stack.Routes and PathMTUs; and what becomes of it, as it happens: Stack.Watch
+//   - IEEE 802.15.4 radios, with 6LoWPAN: the field IEEE802154 of [Interface], on a device of package zep, serial, rawsock or radio below
+//     dev; Link.LinkAddr, FrameCounter, Registrations, RPL and RPLTargets
 //   - multicast groups, with their sources: UDPConn.JoinGroup and so on, by the names of golang.org/x/net
 //   - options of TCP: of a stack in Config.TCP, of single connections in the field TCP of dialer.Dialer and listener.ListenConfig,
 //     and later by methods of TCPConn such as SetCongestionControl. TCPConn.Info tells what Linux's tcp_info does
@@ -120,18 +122,22 @@ type Interface struct {
 	// Device carries the interface's packets. The stack closes it when it is itself closed.
 	Device dev.Device
 
-	// HardwareAddr is the interface's address on an Ethernet. Zero: the device's own, or if it has none a random
-	// locally administered one.
+	// HardwareAddr is the interface's address on an Ethernet; on other media it stays zero. Zero: the device's own, or if it has
+	// none a random locally administered one.
 	HardwareAddr wire.HardwareAddr
+
+	// IEEE802154 configures an interface on such a radio: its network, its addresses, acknowledgments, security, contexts, and whether
+	// it is a border router or takes part in RPL. nil: as the zero core.IEEE802154Config; on other media it is nil.
+	IEEE802154 *core.IEEE802154Config
 
 	// MTU is the largest IP packet, in octets, that the interface sends: at most the device's, which is the default.
 	MTU int
 
-	// NoIPv6 leaves IPv6 off.
+	// NoIPv6 leaves IPv6 off, which a radio cannot do without.
 	NoIPv6 bool
 
 	// NoGroupReports has the interface tell nobody of the multicast groups that it belongs to. Otherwise it speaks IGMP and
-	// Multicast Listener Discovery.
+	// Multicast Listener Discovery, except on a radio, where nobody listens.
 	NoGroupReports bool
 
 	// Forward has the stack route packets that arrive by the interface and are for others to whichever interface leads to
@@ -150,7 +156,7 @@ type Interface struct {
 
 	// DuplicateDetection says which addresses are looked for on the link before they are used. By default those of IPv6 are,
 	// which takes a second or two on an Ethernet; meanwhile who dials, or listens at such an address, waits, if it is one of Addresses
-	// or link-local.
+	// or link-local. On a radio it has no effect: there routers register addresses, if the interface listens to them.
 	DuplicateDetection core.DuplicateDetection
 
 	// Autoconf, StableSecret and TemporaryAddresses have the interface configure itself from what routers advertise: see

@@ -45,7 +45,7 @@ func TestNeighbours(t *testing.T) {
 		_, err = c.Write(nil)
 		require.NoError(t, err)
 		want := neighbour.Neighbour{
-			Addr: netip.MustParseAddr("192.168.69.100"), HardwareAddr: other.HardwareAddr(), State: neighbour.Reachable}
+			Addr: netip.MustParseAddr("192.168.69.100"), LinkAddr: other.HardwareAddr().LinkAddr(), State: neighbour.Reachable}
 		e := next(t, w, core.NeighbourChanged)
 		require.Equal(t, want, e.Neighbour)
 		require.Equal(t, "neighbour changed: 192.168.69.100 "+other.HardwareAddr().String()+" REACHABLE (link 2)", e.String())

@@ -16,6 +16,7 @@ const (
 	ProtocolIGMP   = 2
 	ProtocolTCP    = 6
 	ProtocolUDP    = 17
+	ProtocolIPv6   = 41 // IPv6 in IP
 	ProtocolICMPv6 = 58
 )
 
@@ -83,6 +84,10 @@ type Path interface {
 	// PathMTU is the largest IP packet, in octets, that is not known to be too large for any link on the way: MTU, or less
 	// for some time after a router has said so.
 	PathMTU() int
+
+	// MaxSegment is the most octets of payload that a TCP segment should have on the link, whatever the MTU: it takes several frames
+	// to send a large one where those are short, and the loss of one loses all. 0: the MTU is the only bound.
+	MaxSegment() int
 
 	// SegmentsTCP reports whether the link takes TCP super-segments of the address family that the path leads to.
 	SegmentsTCP() bool

@@ -83,7 +83,7 @@ func (c *Cache) Neighbours() []Neighbour {
 // Heard takes note of a neighbour's own claim to a hardware address: the source link-layer address of a solicitation,
 // router advertisement or the like, or the sender of an ARP request for an address of ours. It returns the entry, or
 // nil if there is none and no room for one, or if the claim is not credible: addr or hw being no unicast address.
-func (c *Cache) Heard(now int64, addr netip.Addr, hw wire.HardwareAddr) *Entry {
+func (c *Cache) Heard(now int64, addr netip.Addr, hw wire.LinkAddr) *Entry {
 	if c.closed || !isUnicast(addr) || !isStation(hw) {
 		return nil
 	}
@@ -121,7 +121,7 @@ func (c *Cache) Heard(now int64, addr netip.Addr, hw wire.HardwareAddr) *Entry {
 // advertisement without a link-layer address changes nothing while INCOMPLETE, not even the IsRouter flag; it
 // confirms a known address if it is solicited, as the answer to a unicast probe may lack the option; and a different
 // address, without override, casts doubt on a REACHABLE one, solicited or not.
-func (c *Cache) Advertised(now int64, addr netip.Addr, hw wire.HardwareAddr, solicited, override, router bool) {
+func (c *Cache) Advertised(now int64, addr netip.Addr, hw wire.LinkAddr, solicited, override, router bool) {
 	supplied := !hw.IsZero()
 	e := c.entries[addr]
 	if e == nil || e.state == Static || supplied && !isStation(hw) {
@@ -179,7 +179,7 @@ func (c *Cache) Advertised(now int64, addr netip.Addr, hw wire.HardwareAddr, sol
 
 // Static sets the hardware address of addr for good; packets that wait for it leave. The error, which names the value,
 // wraps ErrInvalid or ErrLimit.
-func (c *Cache) Static(now int64, addr netip.Addr, hw wire.HardwareAddr) error {
+func (c *Cache) Static(now int64, addr netip.Addr, hw wire.LinkAddr) error {
 	switch {
 	case c.closed || !isUnicast(addr) || addr.Zone() != "":
 		return fmt.Errorf("%w: %v cannot have a static entry", ErrInvalid, addr)
@@ -239,7 +239,7 @@ func isUnicast(addr netip.Addr) bool {
 var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 // isStation reports whether hw can be one neighbour's.
-func isStation(hw wire.HardwareAddr) bool { return !hw.IsZero() && !hw.IsMulticast() }
+func isStation(hw wire.LinkAddr) bool { return !hw.IsZero() && !hw.IsMulticast() }
 
 // longAgo is when a neighbour was last probed that never was.
 const longAgo = math.MinInt64 / 2

@@ -385,7 +385,7 @@ func TestDeadEntry(t *testing.T) {
 	require.True(t, s.cache.Remove(peer4))
 	require.False(t, s.cache.Remove(peer4))
 	require.True(t, e.Dead)
-	_, ok := e.HardwareAddr()
+	_, ok := e.LinkAddr()
 	require.False(t, ok)
 	e.Confirm(s.now)
 	s.wantState(e, None, "a dead entry learns nothing")
@@ -521,7 +521,7 @@ func BenchmarkOutputAndConfirm(b *testing.B) {
 	e := s.in(Reachable, peer6)
 	p := packet.New(40)
 	defer p.Release()
-	var hw wire.HardwareAddr
+	var hw wire.LinkAddr
 	b.ReportAllocs()
 	for b.Loop() {
 		hw, _ = e.Output(s.now, p)
@@ -539,7 +539,7 @@ func TestChanges(t *testing.T) {
 		require.Equal(t, changes, s.changes, why)
 		s.changes = nil
 	}
-	at := func(addr netip.Addr, hw wire.HardwareAddr) string { return addr.String() + " " + hw.String() }
+	at := func(addr netip.Addr, hw wire.LinkAddr) string { return addr.String() + " " + hw.String() }
 	e := s.cache.Entry(peer6)
 	s.output(e, 1)
 	want("it is being looked for")
@@ -565,7 +565,7 @@ func TestChanges(t *testing.T) {
 	s.output(s.cache.Entry(peer4), 4)
 	s.advance(3 * time.Second)
 	want("another was never found", peer4.String()+" FAILED")
-	require.Equal(t, []Neighbour{{Addr: peer4, State: Failed}, {Addr: peer6, HardwareAddr: hwA, State: Stale}}, s.cache.Neighbours())
+	require.Equal(t, []Neighbour{{Addr: peer4, State: Failed}, {Addr: peer6, LinkAddr: hwA, State: Stale}}, s.cache.Neighbours())
 	s.output(s.cache.Entry(peer4), 5)
 	require.Equal(t, Neighbour{Addr: peer4, State: Incomplete, Queued: 1}, s.cache.Neighbours()[0])
 	s.cache.Flush()

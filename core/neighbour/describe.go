@@ -12,21 +12,21 @@ import (
 type Neighbour struct {
 	// Addr is its IP address, without zone.
 	Addr netip.Addr
-	// HardwareAddr is its address on the Ethernet; zero: it is not known.
-	HardwareAddr wire.HardwareAddr
+	// LinkAddr is its address on the link; zero: it is not known.
+	LinkAddr wire.LinkAddr
 	// State says how much that is worth.
 	State State
 	// Router says that it claims to be a router, by IPv6.
 	Router bool
-	// Queued is how many packets wait for HardwareAddr.
+	// Queued is how many packets wait for LinkAddr.
 	Queued int
 }
 
 // Neighbour describes the entry.
 func (e *Entry) Neighbour() Neighbour {
 	n := Neighbour{Addr: e.addr, State: e.state, Router: e.router, Queued: e.queue.Len()}
-	if hw, ok := e.HardwareAddr(); ok { // else it may be one of before
-		n.HardwareAddr = hw
+	if hw, ok := e.LinkAddr(); ok { // else it may be one of before
+		n.LinkAddr = hw
 	}
 	return n
 }
@@ -35,8 +35,8 @@ func (e *Entry) Neighbour() Neighbour {
 func (n Neighbour) String() string {
 	var b strings.Builder
 	b.WriteString(n.Addr.String())
-	if !n.HardwareAddr.IsZero() {
-		fmt.Fprintf(&b, " %v", n.HardwareAddr)
+	if !n.LinkAddr.IsZero() {
+		fmt.Fprintf(&b, " %v", n.LinkAddr)
 	}
 	if n.Router {
 		b.WriteString(" router")

@@ -19,9 +19,9 @@ type Entry struct {
 	state  State
 	rank   rank
 	router bool
-	told   bool              // the link knows of the entry
-	hw     wire.HardwareAddr // valid from Stale on
-	probes int               // sent since Incomplete or Probe began
+	told   bool          // the link knows of the entry
+	hw     wire.LinkAddr // valid from Stale on
+	probes int           // sent since Incomplete or Probe began
 	addr   netip.Addr
 	source netip.Addr
 	cache  *Cache
@@ -42,8 +42,8 @@ func (e *Entry) Addr() netip.Addr { return e.addr }
 // State is the neighbour's reachability state.
 func (e *Entry) State() State { return e.state }
 
-// HardwareAddr is the neighbour's hardware address; ok is false while it is not known.
-func (e *Entry) HardwareAddr() (hw wire.HardwareAddr, ok bool) { return e.hw, e.state >= Stale }
+// LinkAddr is the neighbour's link-layer address; ok is false while it is not known.
+func (e *Entry) LinkAddr() (hw wire.LinkAddr, ok bool) { return e.hw, e.state >= Stale }
 
 // Queued is the number of packets that wait for the neighbour.
 func (e *Entry) Queued() int { return e.queue.Len() }
@@ -62,14 +62,14 @@ func (e *Entry) SetRouter(router bool) { e.router = router }
 // Output is called for each packet to the neighbour. With ok, the packet remains the caller's, to be sent to hw at
 // once. Otherwise the entry has taken p: it waits for the neighbour to answer, and leaves by Link.Transmit or
 // Link.Unreachable.
-func (e *Entry) Output(now int64, p *packet.Packet) (hw wire.HardwareAddr, ok bool) {
+func (e *Entry) Output(now int64, p *packet.Packet) (hw wire.LinkAddr, ok bool) {
 	if e.state > Stale {
 		return e.hw, true
 	}
 	return e.output(now, p)
 }
 
-func (e *Entry) output(now int64, p *packet.Packet) (hw wire.HardwareAddr, ok bool) {
+func (e *Entry) output(now int64, p *packet.Packet) (hw wire.LinkAddr, ok bool) {
 	c := e.cache
 	switch {
 	case e.Dead:
@@ -77,7 +77,7 @@ func (e *Entry) output(now int64, p *packet.Packet) (hw wire.HardwareAddr, ok bo
 		if heir.Dead { // the cache is closed
 			c.counters.Discarded++
 			p.Release()
-			return wire.HardwareAddr{}, false
+			return wire.LinkAddr{}, false
 		}
 		return heir.Output(now, p)
 	case e.state == Stale:
@@ -94,7 +94,7 @@ func (e *Entry) output(now int64, p *packet.Packet) (hw wire.HardwareAddr, ok bo
 		e.push(p)
 		e.enter(now, Incomplete)
 	}
-	return wire.HardwareAddr{}, false
+	return wire.LinkAddr{}, false
 }
 
 // Confirm tells that the neighbour has just been heard to receive what was sent to it: TCP's acknowledgment of new
@@ -166,7 +166,7 @@ func (e *Entry) enter(now int64, state State) {
 func (e *Entry) arm(deadline int64) { e.cache.cfg.Timers.Arm(&e.timer, e, deadline) }
 
 // learn records the hardware address, and lets the packets go that have waited for it.
-func (e *Entry) learn(now int64, hw wire.HardwareAddr, state State) {
+func (e *Entry) learn(now int64, hw wire.LinkAddr, state State) {
 	c := e.cache
 	if e.state == Incomplete {
 		c.counters.Resolved++
@@ -200,7 +200,7 @@ func (e *Entry) probe(now int64) {
 	e.probed = now
 	e.arm(now + interval)
 	c.counters.Probes++
-	var to wire.HardwareAddr
+	var to wire.LinkAddr
 	if e.state == Probe {
 		to = e.hw
 	}

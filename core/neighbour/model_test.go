@@ -31,7 +31,7 @@ func TestModel(t *testing.T) {
 				m.output(m.held[random.IntN(len(m.held))])
 			}
 		}
-		hws := []wire.HardwareAddr{{}, hwA, hwB}
+		hws := []wire.LinkAddr{{}, hwA, hwB}
 		for range 1500 {
 			addr := host(random.IntN(6))
 			if random.IntN(2) == 0 {

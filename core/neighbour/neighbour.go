@@ -38,7 +38,7 @@ type Link interface {
 	// SendProbe transmits an ARP request or a neighbour solicitation for e.Addr(): to the hardware address to, or, if
 	// that is zero, to the broadcast or solicited-node multicast address. e.Source() is what the source address
 	// should be.
-	SendProbe(now int64, e *Entry, to wire.HardwareAddr)
+	SendProbe(now int64, e *Entry, to wire.LinkAddr)
 
 	// Transmit sends p, which has been waiting, to the hardware address that e now has. It takes p.
 	Transmit(now int64, e *Entry, p *packet.Packet)

@@ -30,8 +30,8 @@ type script struct {
 }
 
 var (
-	hwA = wire.HardwareAddr{2, 0, 0, 0, 0, 0xa}
-	hwB = wire.HardwareAddr{2, 0, 0, 0, 0, 0xb}
+	hwA = wire.HardwareAddr{2, 0, 0, 0, 0, 0xa}.LinkAddr()
+	hwB = wire.HardwareAddr{2, 0, 0, 0, 0, 0xb}.LinkAddr()
 
 	peer4 = netip.MustParseAddr("192.168.69.100")
 	peer6 = netip.MustParseAddr("fdaa::100")
@@ -53,7 +53,7 @@ func newScript(t *testing.T, change ...func(*Config)) *script {
 	return s
 }
 
-func hwName(hw wire.HardwareAddr) string {
+func hwName(hw wire.LinkAddr) string {
 	switch hw {
 	case hwA:
 		return "A"
@@ -63,7 +63,7 @@ func hwName(hw wire.HardwareAddr) string {
 	return hw.String()
 }
 
-func (s *script) SendProbe(now int64, e *Entry, to wire.HardwareAddr) {
+func (s *script) SendProbe(now int64, e *Entry, to wire.LinkAddr) {
 	require.Equal(s.t, s.now, now)
 	s.probes = append(s.probes, now)
 	if last, ok := s.probed[e]; ok {
@@ -79,7 +79,7 @@ func (s *script) SendProbe(now int64, e *Entry, to wire.HardwareAddr) {
 
 func (s *script) Transmit(now int64, e *Entry, p *packet.Packet) {
 	require.Equal(s.t, s.now, now)
-	hw, ok := e.HardwareAddr()
+	hw, ok := e.LinkAddr()
 	require.True(s.t, ok)
 	s.events = append(s.events, fmt.Sprintf("packet %d to %s", p.Seq, hwName(hw)))
 	s.take(p)

@@ -9,7 +9,7 @@ import (
 	"github.com/smolnet/smolnet/core/wire"
 )
 
-var none wire.HardwareAddr
+var none wire.LinkAddr
 
 // known are the states that the RFC calls !INCOMPLETE: those with a hardware address.
 var known = []State{Stale, Delay, Probe, Reachable}
@@ -24,17 +24,17 @@ func TestStateMachine(t *testing.T) {
 		from   []State
 		event  func(s *script, e *Entry)
 		want   State
-		hw     wire.HardwareAddr
+		hw     wire.LinkAddr
 		events []string
 	}
 	send := func(s *script, e *Entry) { s.output(e, 2) }
 	wait := func(d time.Duration) func(*script, *Entry) {
 		return func(s *script, e *Entry) { s.advance(d) }
 	}
-	advertise := func(hw wire.HardwareAddr, solicited, override bool) func(*script, *Entry) {
+	advertise := func(hw wire.LinkAddr, solicited, override bool) func(*script, *Entry) {
 		return func(s *script, e *Entry) { s.cache.Advertised(s.now, e.Addr(), hw, solicited, override, false) }
 	}
-	hear := func(hw wire.HardwareAddr) func(*script, *Entry) {
+	hear := func(hw wire.LinkAddr) func(*script, *Entry) {
 		return func(s *script, e *Entry) { s.cache.Heard(s.now, e.Addr(), hw) }
 	}
 	confirm := func(s *script, e *Entry) { e.Confirm(s.now) }
@@ -103,7 +103,7 @@ func TestStateMachine(t *testing.T) {
 					want = from
 				}
 				s.wantState(e, want, row.name)
-				if hw, ok := e.HardwareAddr(); ok {
+				if hw, ok := e.LinkAddr(); ok {
 					require.Equal(t, row.hw, hw)
 				} else {
 					require.Equal(t, none, row.hw)
@@ -146,10 +146,10 @@ func TestRouterFlag(t *testing.T) {
 func TestIncredible(t *testing.T) {
 	s := newScript(t)
 	e := s.in(Reachable, peer6)
-	for _, hw := range []wire.HardwareAddr{wire.BroadcastHardwareAddr, {0x33, 0x33, 0, 0, 0, 1}} {
+	for _, hw := range []wire.LinkAddr{wire.BroadcastHardwareAddr.LinkAddr(), wire.LinkAddrFrom([]byte{0x33, 0x33, 0, 0, 0, 1})} {
 		s.cache.Advertised(s.now, peer6, hw, true, true, false)
 		require.Nil(t, s.cache.Heard(s.now, peer6, hw))
-		got, _ := e.HardwareAddr()
+		got, _ := e.LinkAddr()
 		require.Equal(t, hwA, got, "%v is nobody's", hw)
 		require.ErrorIs(t, s.cache.Static(s.now, peer6, hw), ErrInvalid)
 	}

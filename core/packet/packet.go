@@ -231,7 +231,13 @@ func (p *Packet) dropPieces(from int) {
 // CopyTo copies the packet's octets from offset on to dst and returns how many it copied.
 func (p *Packet) CopyTo(dst []byte, offset int) int {
 	n := 0
-	for _, piece := range p.Pieces() {
+	if head := p.Head(); offset < len(head) {
+		n, offset = copy(dst, head[offset:]), 0
+	} else {
+		offset -= len(head)
+	}
+	for i := range p.ext { // Pieces would cost as much as to copy a small packet
+		piece := p.ext[i].data
 		if offset >= len(piece) {
 			offset -= len(piece)
 			continue

@@ -45,11 +45,12 @@ const (
 	DHCPv4                  // from a DHCP server
 	DHCPv6                  // from a DHCPv6 server
 	Redirect                // from a router that knew a better way
+	RPL                     // from a node of the same low-power network
 
 	numOrigins
 )
 
-var origins = [numOrigins]string{"static", "link-local", "autoconf", "dhcpv4", "dhcpv6", "redirect"}
+var origins = [numOrigins]string{"static", "link-local", "autoconf", "dhcpv4", "dhcpv6", "redirect", "rpl"}
 
 // String is the origin in a word.
 func (o Origin) String() string {

@@ -4,21 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"net/netip"
-
-	"github.com/smolnet/smolnet/core/wire"
 )
 
 // Identifier is an interface identifier: the second half of an address.
 type Identifier [8]byte
-
-// EUI64 is the identifier made from a hardware address.
-//
-// "[...] is to insert two octets, with hexadecimal values of 0xFF and 0xFE [...], in the middle of the 48-bit MAC
-// (between the company_id and vendor-supplied id)" and to invert the "u" (universal/local) bit.
-// https://www.rfc-editor.org/rfc/rfc4291.html#appendix-A
-func EUI64(hw wire.HardwareAddr) Identifier {
-	return Identifier{hw[0] ^ 2, hw[1], hw[2], 0xff, 0xfe, hw[3], hw[4], hw[5]}
-}
 
 // Stable is the identifier that an interface has in a prefix of 64 bits: always the same, and of no use to anybody
 // who wants to know where else the host has been. duplicates is how often the address made of it was found to be

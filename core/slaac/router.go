@@ -230,7 +230,9 @@ func (h *Host) expireRoutes(now int64) {
 func (h *Host) choose(now int64) {
 	hadDefault, hasDefault := h.solicitor.satisfied, false
 	for _, r := range h.routes {
-		hasDefault = hasDefault || r.destination == defaultDestination
+		// A router that cannot be reached is one more reason to look for others where they do not advertise unasked.
+		// https://www.rfc-editor.org/rfc/rfc6775.html#section-5.3
+		hasDefault = hasDefault || r.destination == defaultDestination && (!h.cfg.LowPower || r.by.failed == 0)
 		metric := mediumMetric - int(r.preference)
 		if r.by.failed != 0 {
 			if r.destination != defaultDestination && h.covered(r) {

@@ -49,7 +49,7 @@ func newScript(t *testing.T, change ...func(*Config)) *script {
 	}
 	cfg := Config{
 		Timers: &s.timers, Link: s, Rand: s.rand, MTU: 1500,
-		Identifier: EUI64(wire.HardwareAddr{2, 0, 0, 0, 0, 1}), Interface: "eth0",
+		Identifier: wire.HardwareAddr{2, 0, 0, 0, 0, 1}.LinkAddr().InterfaceID(), Interface: "eth0",
 	}
 	for _, f := range change {
 		f(&cfg)

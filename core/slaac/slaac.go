@@ -154,6 +154,10 @@ type Config struct {
 	// is up to twice the first, which is its default. TemporaryPreferred is 1 day by default, and at least 1 minute.
 	TemporaryPreferred, TemporaryValid time.Duration
 
+	// LowPower solicits routers as hosts of low-power networks do, where routers do not advertise unasked (RFC 6775): more
+	// often in the long run, and also while no default router can be reached.
+	LowPower bool
+
 	// Limits bound what a host learns.
 	Limits Limits
 }

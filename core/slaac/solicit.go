@@ -17,6 +17,13 @@ const (
 	// https://www.rfc-editor.org/rfc/rfc7559.html#section-2
 	initialInterval = 4 * time.Second
 	maxInterval     = time.Hour
+
+	// In a low-power network it stays the same for so many solicitations first.
+	// https://www.rfc-editor.org/rfc/rfc6775.html#section-5.3
+	// https://www.rfc-editor.org/rfc/rfc6775.html#section-9
+	lowPowerInterval      = 10 * time.Second // RTR_SOLICITATION_INTERVAL
+	lowPowerSolicitations = 3                // MAX_RTR_SOLICITATIONS
+	maxLowPowerInterval   = time.Minute      // MAX_RTR_SOLICITATION_INTERVAL
 )
 
 // solicitor asks for router advertisements until there is one of a default router.
@@ -26,6 +33,7 @@ type solicitor struct {
 	interval int64 // to the next solicitation; 0: none has been sent
 	sent     int64 // when the last was sent, if ever is set
 	ever     bool
+	count    int // how many have been sent since the start, up to lowPowerSolicitations
 
 	satisfied bool // there is a default router
 }
@@ -34,10 +42,18 @@ type solicitor struct {
 func (s *solicitor) start(now int64) {
 	at := now + int64(s.host.cfg.Rand()%uint64(maxSolicitationDelay))
 	if s.ever {
-		at = max(at, s.sent+int64(initialInterval))
+		at = max(at, s.sent+int64(s.initial()))
 	}
-	s.interval = 0
+	s.interval, s.count = 0, 0
 	s.host.cfg.Timers.Arm(&s.timer, s, at)
+}
+
+// initial is the time between the first solicitations.
+func (s *solicitor) initial() time.Duration {
+	if s.host.cfg.LowPower {
+		return lowPowerInterval
+	}
+	return initialInterval
 }
 
 // answered takes note that there is a default router.
@@ -56,6 +72,21 @@ func (s *solicitor) stop() { s.host.cfg.Timers.Stop(&s.timer) }
 
 // Expire sends a solicitation. The timer heap calls it.
 func (s *solicitor) Expire(now int64) {
+	wait := s.next()
+	s.sent, s.ever = now, true
+	h := s.host
+	h.counters.Solicitations++
+	if !s.satisfied {
+		h.cfg.Timers.Arm(&s.timer, s, now+wait)
+	}
+	h.cfg.Link.Solicit(now)
+}
+
+// next is the time to the next solicitation.
+func (s *solicitor) next() int64 {
+	if s.host.cfg.LowPower {
+		return s.nextLowPower()
+	}
 	// "RT for the first message transmission is based on IRT: RT = IRT + RAND*IRT. RT for each subsequent message
 	// transmission is based on the previous value of RT: RT = 2*RTprev + RAND*RTprev"; and if RT > MRT, RT = MRT +
 	// RAND*MRT.
@@ -70,13 +101,21 @@ func (s *solicitor) Expire(now int64) {
 	if s.interval > int64(maxInterval) {
 		s.interval = int64(maxInterval) + s.random(int64(maxInterval))
 	}
-	s.sent, s.ever = now, true
-	h := s.host
-	h.counters.Solicitations++
-	if !s.satisfied {
-		h.cfg.Timers.Arm(&s.timer, s, now+s.interval)
+	return s.interval
+}
+
+// nextLowPower is next in a low-power network: RFC 6775 has the interval back off binary exponentially, once
+// MAX_RTR_SOLICITATIONS have been sent, up to MAX_RTR_SOLICITATION_INTERVAL. As those are the least that RFC 4861 has between
+// two, what is random about it comes on top, up to a tenth.
+// https://www.rfc-editor.org/rfc/rfc6775.html#section-5.3
+func (s *solicitor) nextLowPower() int64 {
+	if s.count++; s.count < lowPowerSolicitations {
+		s.interval = int64(lowPowerInterval)
+	} else {
+		s.count = lowPowerSolicitations
+		s.interval = min(max(2*s.interval, int64(lowPowerInterval)), int64(maxLowPowerInterval))
 	}
-	h.cfg.Link.Solicit(now)
+	return s.interval + int64(s.host.cfg.Rand()%uint64(s.interval/10+1))
 }
 
 // random is between -0.1 and 0.1 of t.

@@ -97,3 +97,57 @@ func TestSolicitationsBeginAgain(t *testing.T) {
 	s.advance(time.Minute + time.Second)
 	s.want("the link came up again", "solicit")
 }
+
+func lowPower(cfg *Config) { cfg.LowPower = true }
+
+// TestLowPowerSolicitations follows RFC 6775: 10 s twice, and then doubling up to a minute, with up to a tenth more.
+func TestLowPowerSolicitations(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		draw   uint64 // what the random numbers are, of as many as there are
+		expect []time.Duration
+	}{
+		{"none more", 0, []time.Duration{
+			10 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, time.Minute, time.Minute}},
+		{"up to a tenth more", uint64(500 * time.Millisecond), []time.Duration{
+			10500 * time.Millisecond, 10500 * time.Millisecond, 20500 * time.Millisecond}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s := newScript(t, lowPower)
+			s.random = []uint64{0, row.draw}
+			s.host.Start(s.now)
+			s.advance(0)
+			s.want("the first", "solicit")
+			for _, interval := range row.expect {
+				s.random = []uint64{row.draw}
+				s.advance(interval - 1)
+				s.wantIdle("not before its time")
+				s.advance(1)
+				s.want("the next", "solicit")
+			}
+		})
+	}
+}
+
+func TestLowPowerSolicitationsWhileNoRouterIsReachable(t *testing.T) {
+	s := started(t, lowPower)
+	s.recv(routerA, ra(infinite))
+	s.recv(routerB, ra(infinite))
+	s.forget()
+	s.host.Unreachable(s.now, routerA)
+	s.forget()
+	s.advance(2 * watchInterval)
+	s.wantIdle("there is another router")
+	s.random = []uint64{0, 0}
+	s.host.Unreachable(s.now, routerB)
+	s.forget()
+	s.advance(0)
+	s.want("now there is none", "solicit")
+	s.random = []uint64{0}
+	s.advance(10 * time.Second)
+	s.want("it goes on", "solicit")
+	s.host.Reachable(s.now, routerA)
+	s.forget()
+	s.advance(time.Hour)
+	require.NotContains(t, s.events, "solicit", "one is back")
+}

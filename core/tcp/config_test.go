@@ -122,3 +122,18 @@ func TestMaxSegment(t *testing.T) {
 	s.want("and kept", seg{flags: ".", seq: 1, ack: 1, len: 500})
 	s.want("and kept", seg{flags: "P.", seq: 501, ack: 1, len: 1})
 }
+
+func TestLinkOfShortFrames(t *testing.T) {
+	t.Run("has small segments", func(t *testing.T) {
+		s := newScript(t)
+		s.net.maxSegment = 400
+		s.dial(&Options{})
+		s.want("offered", seg{flags: "S", mss: 400})
+	})
+	t.Run("unless the user knows better", func(t *testing.T) {
+		s := newScript(t)
+		s.net.maxSegment = 400
+		s.dial(&Options{MaxSegment: 1000})
+		s.want("offered", seg{flags: "S", mss: 1000})
+	})
+}

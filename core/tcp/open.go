@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -252,8 +253,8 @@ func ownMSS(path ip.Path, is4 bool, o *Options) uint16 {
 		headers = 40
 	}
 	mss := min(max(path.MTU()-headers, minMSS), 65535)
-	if o.MaxSegment != 0 {
-		mss = min(mss, o.MaxSegment)
+	if most := cmp.Or(o.MaxSegment, path.MaxSegment()); most != 0 {
+		mss = min(mss, max(most, minMSS))
 	}
 	return uint16(mss)
 }

@@ -45,7 +45,7 @@ type Options struct {
 	// which go RACK and the tail loss probe, and timestamps (RFC 7323).
 	NoSACK, NoTimestamps bool
 	// MaxSegment bounds the payload of the segments sent and, by the MSS option, of those received; 0: the path's MTU
-	// does. At least 48.
+	// does, and on links of short frames what fits few of them. At least 48.
 	MaxSegment int
 }
 

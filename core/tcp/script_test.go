@@ -435,6 +435,7 @@ type fakeNetwork struct {
 	foreign bool // no address is the host's own
 	confirm int
 
+	maxSegment int // on a link of short frames
 	intercepts bool
 }
 
@@ -510,6 +511,7 @@ func (n *fakeNetwork) MTU() int                    { return n.mtu }
 func (n *fakeNetwork) SegmentsTCP() bool           { return n.segment }
 func (n *fakeNetwork) FillsChecksum(uint8) bool    { return n.offload }
 func (n *fakeNetwork) PathMTU() int                { return n.MTU() }
+func (n *fakeNetwork) MaxSegment() int             { return n.maxSegment }
 func (n *fakeNetwork) VerifiesChecksum(uint8) bool { return n.offload }
 func (n *fakeNetwork) Confirm(int64)               { n.confirm++ }
 

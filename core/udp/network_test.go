@@ -38,6 +38,7 @@ func (p *fakePath) MTU() int                    { return p.mtu }
 func (p *fakePath) SegmentsTCP() bool           { return false }
 func (p *fakePath) FillsChecksum(uint8) bool    { return p.fills }
 func (p *fakePath) PathMTU() int                { return min(p.mtu, p.known) }
+func (p *fakePath) MaxSegment() int             { return 0 }
 func (p *fakePath) VerifiesChecksum(uint8) bool { return p.verifies }
 func (p *fakePath) Confirm(int64)               {}
 

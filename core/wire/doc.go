@@ -1,7 +1,6 @@
-// Package wire translates between octets and the packets of Ethernet, ARP, IPv4, ICMP, IGMP, IPv6 and its extension
-// headers, ICMPv6, Neighbor Discovery, Multicast Listener Discovery, UDP, TCP, DHCP, DHCPv6 and, to print them, DNS. It imports
-// nothing of smolnet's, knows no stack, and works on octets from
-// anywhere.
+// Package wire translates between octets and the packets of Ethernet, IEEE 802.15.4, 6LoWPAN, ARP, IPv4, ICMP, IGMP, IPv6 and its
+// extension headers, ICMPv6, Neighbor Discovery, Multicast Listener Discovery, RPL, UDP, TCP, DHCP, DHCPv6 and, to print them, DNS. It
+// imports nothing of smolnet's, knows no stack, and works on octets from anywhere.
 //
 // There are two levels. The packet level is a byte slice with a type, such as [IPv4Packet]: the field accessors read
 // the octets where they lie, setters change them, and Payload returns what is inside. It is made by a function that
@@ -29,6 +28,19 @@
 // nothing but the packet, verify them; those with a pseudo-header are the caller's to verify, with VerifyChecksum,
 // because the addresses are the IP packet's and a device may have done so already. [Sum] is the running Internet
 // checksum that all of them are made with.
+//
+// # Radios
+//
+// Frames of IEEE 802.15.4 are an [IEEE802154Frame] and an [IEEE802154Repr], without the frame check sequence: [IEEE802154FCS],
+// [AppendIEEE802154FCS] and [TrimIEEE802154FCS] are for who has it. What they carry begins with a [LowpanDispatch].
+// [DecompressIPv6] makes IPv6 headers of compressed ones, and [CompressIPv6] the reverse; both need a [LowpanLink], the addresses and
+// contexts that the headers leave out. A [LowpanFragment] is what goes before a part of a packet. None of that keeps anything in
+// mind: package lowpan puts fragments together, and package ieee802154 secures frames.
+//
+//	frame, err := wire.ParseIEEE802154(b)
+//	err = header.Parse(frame)
+//	link := wire.LowpanLink{Src: header.Src, Dst: header.Dst, Contexts: contexts}
+//	headers, err := wire.DecompressIPv6(room, header.Payload(frame), 0, link) // unless it is a fragment
 //
 // # Printing
 //

@@ -37,6 +37,7 @@ const (
 	ICMPv6NeighborAdvertisement = 136 // RFC 4861, section 4.4
 	ICMPv6Redirect              = 137 // RFC 4861, section 4.5
 	ICMPv6MulticastReport2      = 143 // RFC 3810
+	ICMPv6RPL                   = 155 // RFC 6550: see RPLPacket
 )
 
 // Codes of ICMPv6DestinationUnreachable.
@@ -150,7 +151,7 @@ func formatICMPv6(src, dst netip.Addr, payload []byte) string {
 // formatICMPv6Message prints the message that payload begins with. quoted says that it is from a packet quoted
 // itself.
 func formatICMPv6Message(src, dst netip.Addr, payload []byte, quoted bool) string {
-	if len(payload) < ICMPv6HeaderLen {
+	if len(payload) < ICMPv6HeaderLen && !(len(payload) >= rplHeaderLen && payload[0] == ICMPv6RPL) {
 		return formatEndpoints(src, dst) + "[|icmp6]"
 	}
 	return formatEndpoints(src, dst) + ICMPv6Packet(payload).describe(quoted)
@@ -158,6 +159,9 @@ func formatICMPv6Message(src, dst netip.Addr, payload []byte, quoted bool) strin
 
 // describe prints what follows the addresses. p has at least a header. quoted leaves out what an error quotes.
 func (p ICMPv6Packet) describe(quoted bool) string {
+	if p.Type() == ICMPv6RPL {
+		return RPLPacket(p).String()
+	}
 	b := fmt.Appendf(nil, "ICMP6, %s", icmpv6TypeName(p.Type()))
 	switch p.Type() {
 	case ICMPv6DestinationUnreachable:
@@ -192,6 +196,8 @@ func (p ICMPv6Packet) describe(quoted bool) string {
 	case ICMPv6RouterSolicitation, ICMPv6RouterAdvertisement, ICMPv6NeighborSolicitation, ICMPv6NeighborAdvertisement,
 		ICMPv6Redirect:
 		b = appendNDMessage(b, p)
+	case ICMPv6DuplicateAddressRequest, ICMPv6DuplicateAddressConfirmation:
+		b = appendNDDuplicateAddress(b, p)
 	case ICMPv6MulticastQuery, ICMPv6MulticastReport, ICMPv6MulticastDone, ICMPv6MulticastReport2:
 		b = appendMLDMessage(b, p)
 	}
@@ -235,6 +241,10 @@ func icmpv6TypeName(kind uint8) string {
 		return "redirect"
 	case ICMPv6MulticastReport2:
 		return "multicast listener report v2"
+	case ICMPv6DuplicateAddressRequest:
+		return "duplicate address request"
+	case ICMPv6DuplicateAddressConfirmation:
+		return "duplicate address confirmation"
 	}
 	return fmt.Sprintf("unknown icmp6 type (%d)", kind)
 }

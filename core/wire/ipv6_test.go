@@ -140,7 +140,7 @@ func TestFormatIPv6(t *testing.T) {
 			"[2040 octets missing]"},
 		{"last fragment", goldenLastFragment6, "IP6 fdaa::1 > fdaa::2: frag (0xfe17ed2b:1352)"},
 		{"routing header", append(header(IPv6Routing, 8), 59, 0, 3, 1, 0, 0, 0, 0),
-			"IP6 fdaa::1 > fdaa::2: srcrt (len=0, type=3, segleft=1) no next header"},
+			"IP6 fdaa::1 > fdaa::2: srcrt (len=0, type=3, segleft=1, cmpri=0, cmpre=0, pad=0) no next header"},
 		{"extension header cut short", append(header(IPv6HopByHop, 8), 59, 1, 0, 0, 0, 0, 0, 0),
 			"IP6 fdaa::1 > fdaa::2: [|ip6]"},
 		{"unknown protocol", append(header(200, 1), 0), "IP6 fdaa::1 > fdaa::2: ip-proto-200, length 1"},

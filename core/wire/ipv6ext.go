@@ -191,6 +191,9 @@ func (p IPv6RoutingPacket) String() string {
 	if len(p) < ipv6ExtensionUnit {
 		return "[|srcrt]"
 	}
+	if p.Type() == IPv6RoutingRPL {
+		return RPLSourceRoutePacket(p).String()
+	}
 	return fmt.Sprintf("srcrt (len=%d, type=%d, segleft=%d)", p[1], p.Type(), p.SegmentsLeft())
 }
 
@@ -221,7 +224,9 @@ func (r *IPv6RoutingRepr) Emit(b []byte) {
 
 // String prints the header as tcpdump would.
 func (r *IPv6RoutingRepr) String() string {
-	return fmt.Sprintf("srcrt (len=%d, type=%d, segleft=%d)", r.Len()/ipv6ExtensionUnit-1, r.Type, r.SegmentsLeft)
+	b := make([]byte, r.Len())
+	r.Emit(b)
+	return IPv6RoutingPacket(b).String()
 }
 
 // IPv6FragmentPacket is a fragment header and the fragment that follows it (RFC 8200, section 4.5).

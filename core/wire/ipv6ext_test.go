@@ -148,7 +148,7 @@ func TestIPv6Routing(t *testing.T) {
 	require.EqualValues(t, 3, p.Type())
 	require.EqualValues(t, 1, p.SegmentsLeft())
 	require.Len(t, p.Data(), 20)
-	require.Equal(t, "srcrt (len=2, type=3, segleft=1)", p.String())
+	require.Equal(t, "srcrt (len=2, type=3, segleft=1, cmpri=0, cmpre=0, pad=0, [0]fdaa0000000000000000000000000002)", p.String())
 	var r IPv6RoutingRepr
 	require.NoError(t, r.Parse(p))
 	require.Equal(t, octets, emitted(t, &r))

@@ -24,6 +24,11 @@ func (p IPv6OptionsPacket) String() string {
 	s := "opts ("
 	walk := p.Options()
 	for option, ok := walk.Next(); ok; option, ok = walk.Next() {
+		var info RPLPacketInfoRepr
+		if info.Parse(option) == nil {
+			s += "(" + info.String() + ")"
+			continue
+		}
 		s += fmt.Sprintf("(type 0x%02x: len=%d)", option.Type, len(option.Data))
 	}
 	if walk.Err() != nil {

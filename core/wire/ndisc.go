@@ -35,21 +35,21 @@ func parseND(p ICMPv6Packet, kind uint8, n int) (NDOptions, error) {
 }
 
 // ndLinkAddrOptionLen is what an option for addr takes: nothing for the zero address.
-func ndLinkAddrOptionLen(addr HardwareAddr) int {
-	if addr == (HardwareAddr{}) {
+func ndLinkAddrOptionLen(addr LinkAddr) int {
+	if addr.IsZero() {
 		return 0
 	}
-	return ndLinkAddrLen
+	return (&NDLinkAddrRepr{Addr: addr}).Len()
 }
 
 // putNDLinkAddr writes an option for addr, unless it is the zero address, and returns the rest of b.
-func putNDLinkAddr(b []byte, addr HardwareAddr, target bool) []byte {
-	if addr == (HardwareAddr{}) {
+func putNDLinkAddr(b []byte, addr LinkAddr, target bool) []byte {
+	if addr.IsZero() {
 		return b
 	}
 	option := NDLinkAddrRepr{Target: target, Addr: addr}
 	option.Emit(b)
-	return b[ndLinkAddrLen:]
+	return b[option.Len():]
 }
 
 // formatND prints the message that emit writes into n octets.
@@ -61,11 +61,11 @@ func formatND(n int, emit func(b []byte, src, dst netip.Addr)) string {
 
 // NDRouterSolicitationRepr asks routers to advertise themselves (RFC 4861, section 4.1).
 type NDRouterSolicitationRepr struct {
-	SourceLinkAddr HardwareAddr // zero: not said, as it must be when the source address is unspecified
+	SourceLinkAddr LinkAddr // zero: not said, as it must be when the source address is unspecified
 }
 
 // Parse sets r to what p says. The errors are ErrTruncated, ErrMalformed, and ErrOption for a link-layer address
-// that is not Ethernet's.
+// of a length that none has.
 func (r *NDRouterSolicitationRepr) Parse(p ICMPv6Packet) error {
 	options, err := parseND(p, ICMPv6RouterSolicitation, ndRouterSolicitationLen)
 	if err != nil {
@@ -175,15 +175,15 @@ func (r *NDRouterAdvertisementRepr) String() string { return formatND(r.Len(), r
 // NDNeighborSolicitationRepr asks for the link-layer address of a neighbour, or whether it is still there, or
 // whether an address is taken (RFC 4861, section 4.3).
 type NDNeighborSolicitationRepr struct {
-	Target         netip.Addr   // not multicast
-	SourceLinkAddr HardwareAddr // zero: not said, as it must be when the source address is unspecified
+	Target         netip.Addr // not multicast
+	SourceLinkAddr LinkAddr   // zero: not said, as it must be when the source address is unspecified
 	// Nonce tells the sender's own solicitations, looped back, from others' (RFC 7527). nil: none. Else its length
 	// is 2 less than a multiple of 8; Emit adds zeros to another length.
 	Nonce []byte
 }
 
 // Parse sets r to what p says; Nonce shares p's octets. The errors are ErrTruncated, ErrMalformed, and ErrOption
-// for a link-layer address that is not Ethernet's.
+// for a link-layer address of a length that none has.
 func (r *NDNeighborSolicitationRepr) Parse(p ICMPv6Packet) error {
 	options, err := parseND(p, ICMPv6NeighborSolicitation, ndNeighborLen)
 	if err != nil {
@@ -247,7 +247,7 @@ type NDNeighborAdvertisementRepr struct {
 	Solicited      bool       // it answers a solicitation. Must be false if it is sent to a multicast address
 	Override       bool       // TargetLinkAddr replaces what was known
 	Target         netip.Addr // not multicast
-	TargetLinkAddr HardwareAddr
+	TargetLinkAddr LinkAddr
 }
 
 const (
@@ -257,7 +257,7 @@ const (
 )
 
 // Parse sets r to what p says. A zero TargetLinkAddr means that p does not say it. The errors are ErrTruncated,
-// ErrMalformed, and ErrOption for a link-layer address that is not Ethernet's.
+// ErrMalformed, and ErrOption for a link-layer address of a length that none has.
 func (r *NDNeighborAdvertisementRepr) Parse(p ICMPv6Packet) error {
 	options, err := parseND(p, ICMPv6NeighborAdvertisement, ndNeighborLen)
 	if err != nil {
@@ -311,9 +311,9 @@ func (r *NDNeighborAdvertisementRepr) String() string { return formatND(r.Len(),
 // NDRedirectRepr is a router's news of a better first hop, or that a destination is on the link (RFC 4861, section
 // 4.5).
 type NDRedirectRepr struct {
-	Target         netip.Addr   // the first hop to use: a router's link-local address, or Destination itself
-	Destination    netip.Addr   // whose first hop it is, not multicast
-	TargetLinkAddr HardwareAddr // zero: not said
+	Target         netip.Addr // the first hop to use: a router's link-local address, or Destination itself
+	Destination    netip.Addr // whose first hop it is, not multicast
+	TargetLinkAddr LinkAddr   // zero: not said
 	// Quote is the packet that caused the redirect, which may end anywhere. nil: none. See NDRedirectedHeaderRepr.
 	Quote []byte
 }
@@ -322,7 +322,7 @@ type NDRedirectRepr struct {
 const NDMaxRedirectQuoteLen = IPv6MinMTU - IPv6HeaderLen - ndRedirectLen - ndLinkAddrLen - ndOptionUnit
 
 // Parse sets r to what p says; Quote shares p's octets. The errors are ErrTruncated, ErrMalformed, and ErrOption
-// for a link-layer address that is not Ethernet's.
+// for a link-layer address of a length that none has.
 func (r *NDRedirectRepr) Parse(p ICMPv6Packet) error {
 	options, err := parseND(p, ICMPv6Redirect, ndRedirectLen)
 	if err != nil {

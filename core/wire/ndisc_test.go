@@ -29,7 +29,7 @@ func TestNDISCGolden(t *testing.T) {
 		print        string
 	}{
 		{"router solicitation", goldenRouterSolicitation, &NDRouterSolicitationRepr{},
-			&NDRouterSolicitationRepr{SourceLinkAddr: hardwareA},
+			&NDRouterSolicitationRepr{SourceLinkAddr: hardwareA.LinkAddr()},
 			"ICMP6, router solicitation, source link-address 02:00:00:00:00:01, length 16"},
 		{"router advertisement", goldenRouterAdvertisement, &NDRouterAdvertisementRepr{},
 			&NDRouterAdvertisementRepr{
@@ -48,16 +48,16 @@ func TestNDISCGolden(t *testing.T) {
 			&NDNeighborSolicitationRepr{Target: netip.MustParseAddr("fdcc::ff:fe00:1"), Nonce: unhex("041e17e66b90")},
 			"ICMP6, neighbor solicitation, who has fdcc::ff:fe00:1, nonce 041e17e66b90, length 32"},
 		{"neighbor solicitation", goldenNeighborSolicitation, &NDNeighborSolicitationRepr{},
-			&NDNeighborSolicitationRepr{Target: addr6B, SourceLinkAddr: hardwareA},
+			&NDNeighborSolicitationRepr{Target: addr6B, SourceLinkAddr: hardwareA.LinkAddr()},
 			"ICMP6, neighbor solicitation, who has fdaa::2, source link-address 02:00:00:00:00:01, length 32"},
 		{"neighbor advertisement", goldenNeighborAdvertisement, &NDNeighborAdvertisementRepr{},
-			&NDNeighborAdvertisementRepr{Router: true, Solicited: true, Override: true, Target: addr6B, TargetLinkAddr: hardwareB},
+			&NDNeighborAdvertisementRepr{Router: true, Solicited: true, Override: true, Target: addr6B, TargetLinkAddr: hardwareB.LinkAddr()},
 			"ICMP6, neighbor advertisement, tgt is fdaa::2, Flags [router, solicited, override], " +
 				"destination link-address 02:00:00:00:00:02, length 32"},
 		{"redirect", goldenRedirect6, &NDRedirectRepr{},
 			&NDRedirectRepr{
 				Target: netip.MustParseAddr("fe80::3"), Destination: netip.MustParseAddr("fdbb::9"),
-				TargetLinkAddr: HardwareAddr{2, 0, 0, 0, 0, 3}, Quote: redirect[56:160],
+				TargetLinkAddr: HardwareAddr{2, 0, 0, 0, 0, 3}.LinkAddr(), Quote: redirect[56:160],
 			},
 			"ICMP6, redirect, fdbb::9 to fe80::3, destination link-address 02:00:00:00:00:03; redirected header 104 octets, length 160"},
 	} {
@@ -85,10 +85,10 @@ func TestNDISCEmitParse(t *testing.T) {
 		{"router advertisement of everything", &NDRouterAdvertisementRepr{
 			HopLimit: 255, Managed: true, Other: true, Preference: NDPreferenceLow, RouterLifetime: 65535 * time.Second,
 			Reachable: (1<<32 - 1) * time.Millisecond, Retransmit: (1<<32 - 1) * time.Millisecond,
-			Options: NDOptions(nil).Append(&NDMTURepr{MTU: 1500}).Append(&NDLinkAddrRepr{Addr: hardwareA}),
+			Options: NDOptions(nil).Append(&NDMTURepr{MTU: 1500}).Append(&NDLinkAddrRepr{Addr: hardwareA.LinkAddr()}),
 		}, &NDRouterAdvertisementRepr{}, 32},
 		{"neighbor solicitation with everything", &NDNeighborSolicitationRepr{
-			Target: addr6A, SourceLinkAddr: hardwareB, Nonce: make([]byte, 14),
+			Target: addr6A, SourceLinkAddr: hardwareB.LinkAddr(), Nonce: make([]byte, 14),
 		}, &NDNeighborSolicitationRepr{}, 48},
 		{"neighbor advertisement without an address", &NDNeighborAdvertisementRepr{Target: addr6A, Solicited: true},
 			&NDNeighborAdvertisementRepr{}, 24},
@@ -124,7 +124,7 @@ func TestNDISCParseErrors(t *testing.T) {
 			"8500 0000 00000000 0101 020000000001 fe00 000000000000", ErrMalformed},
 		{"option beyond the end", &NDRouterSolicitationRepr{}, "8500 0000 00000000 0102 020000000001", ErrTruncated},
 		{"seven octets of an option", &NDRouterSolicitationRepr{}, "8500 0000 00000000 0101 0200000000", ErrTruncated},
-		{"address of 14 octets", &NDRouterSolicitationRepr{}, "8500 0000 00000000 0102 0200000000010000000000000000", ErrOption},
+		{"address of 22 octets", &NDRouterSolicitationRepr{}, "8500 0000 00000000 0103 02000000000100000000000000000000000000000000", ErrOption},
 		{"unknown option", &NDRouterSolicitationRepr{}, "8500 0000 00000000 fe01 000000000000", nil},
 
 		{"advertisement cut short", &NDRouterAdvertisementRepr{}, "8600 0000 00000000 00000000000000", ErrTruncated},
@@ -137,22 +137,22 @@ func TestNDISCParseErrors(t *testing.T) {
 		{"solicitation for a multicast address", &NDNeighborSolicitationRepr{}, "8700 0000 00000000" + multicast, ErrMalformed},
 		{"solicitation with a target's address", &NDNeighborSolicitationRepr{},
 			"8700 0000 00000000" + target + "0201 020000000001", nil},
-		{"solicitation with an address of 14 octets", &NDNeighborSolicitationRepr{},
-			"8700 0000 00000000" + target + "0102 0200000000010000000000000000", ErrOption},
+		{"solicitation with an address of 22 octets", &NDNeighborSolicitationRepr{},
+			"8700 0000 00000000" + target + "0103 02000000000100000000000000000000000000000000", ErrOption},
 
 		{"neighbor advertisement cut short", &NDNeighborAdvertisementRepr{}, "8800 0000 00000000" + target[2:], ErrTruncated},
 		{"neighbor advertisement of a multicast address", &NDNeighborAdvertisementRepr{},
 			"8800 0000 00000000" + multicast, ErrMalformed},
-		{"neighbor advertisement with an address of 14 octets", &NDNeighborAdvertisementRepr{},
-			"8800 0000 00000000" + target + "0202 0200000000010000000000000000", ErrOption},
+		{"neighbor advertisement with an address of 22 octets", &NDNeighborAdvertisementRepr{},
+			"8800 0000 00000000" + target + "0203 02000000000100000000000000000000000000000000", ErrOption},
 
 		{"redirect cut short", &NDRedirectRepr{}, "8900 0000 00000000" + linkLocal + target[2:], ErrTruncated},
 		{"redirect of a multicast address", &NDRedirectRepr{}, "8900 0000 00000000" + linkLocal + multicast, ErrMalformed},
 		{"redirect to neither router nor destination", &NDRedirectRepr{},
 			"8900 0000 00000000 fdaa0000000000000000000000000009" + target, ErrMalformed},
 		{"redirect to the destination", &NDRedirectRepr{}, "8900 0000 00000000" + target + target, nil},
-		{"redirect with an address of 14 octets", &NDRedirectRepr{},
-			"8900 0000 00000000" + linkLocal + target + "0202 0200000000010000000000000000", ErrOption},
+		{"redirect with an address of 22 octets", &NDRedirectRepr{},
+			"8900 0000 00000000" + linkLocal + target + "0203 02000000000100000000000000000000000000000000", ErrOption},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p, err := ParseICMPv6(unhex(test.octets))
@@ -273,6 +273,10 @@ func FuzzNDISC(f *testing.F) {
 			f.Add(packet[IPv6HeaderLen:])
 		}
 	}
+	for _, packet := range [][]byte{goldenLowpanRouterAdvertisement, goldenRegistration, goldenRegistered} {
+		f.Add(packet[IPv6HeaderLen:])
+	}
+	f.Add(unhex("9d01 0000 0007 003c 021122334455660b fdaa0000000000000000000000000001"))
 	f.Add(unhex("8600 0000 00000000 00000000 00000000 1f02 0000 00000258 ff61626300000000"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := ParseICMPv6(b)
@@ -280,7 +284,10 @@ func FuzzNDISC(f *testing.F) {
 			return
 		}
 		_ = p.String()
+		fuzzNDOptions(t, NDOptionsOf(p))
 		switch p.Type() {
+		case ICMPv6DuplicateAddressRequest, ICMPv6DuplicateAddressConfirmation:
+			fuzzND(t, p, &NDDuplicateAddressRepr{}, &NDDuplicateAddressRepr{})
 		case ICMPv6RouterSolicitation:
 			fuzzND(t, p, &NDRouterSolicitationRepr{}, &NDRouterSolicitationRepr{})
 		case ICMPv6RouterAdvertisement:

@@ -25,6 +25,7 @@ const (
 	ndOptionHeaderLen   = 2
 	ndMaxOptionLen      = 255 * ndOptionUnit
 	ndLinkAddrLen       = 8
+	ndExtendedAddrLen   = 16
 	ndPrefixLen         = 32
 	ndMTULen            = 8
 	ndMaxRouteLen       = 24
@@ -97,11 +98,11 @@ func (o NDOptions) Append(option NDOptionRepr) NDOptions {
 }
 
 // linkAddr returns the link-layer address in the first option of the given type: the zero address if there is
-// none. The error is ErrOption if it is not as long as an Ethernet address.
-func (o NDOptions) linkAddr(kind uint8) (HardwareAddr, error) {
+// none. The error is ErrOption if it has a length that no address has.
+func (o NDOptions) linkAddr(kind uint8) (LinkAddr, error) {
 	option, ok := o.Find(kind)
 	if !ok {
-		return HardwareAddr{}, nil
+		return LinkAddr{}, nil
 	}
 	var r NDLinkAddrRepr
 	err := r.Parse(option)
@@ -132,6 +133,7 @@ type NDOptionRepr interface {
 var _ = []NDOptionRepr{
 	(*NDLinkAddrRepr)(nil), (*NDPrefixInformationRepr)(nil), (*NDRedirectedHeaderRepr)(nil), (*NDMTURepr)(nil),
 	(*NDNonceRepr)(nil), (*NDRouteInformationRepr)(nil), (*NDRDNSSRepr)(nil), (*NDDNSSLRepr)(nil),
+	(*NDAddressRegistrationRepr)(nil), (*NDContextRepr)(nil), (*NDBorderRouterRepr)(nil), (*NDCapabilitiesRepr)(nil),
 }
 
 // ndOptionIs reports whether o is of the type, and has at least n octets.
@@ -140,23 +142,41 @@ func ndOptionIs(o NDOption, kind uint8, n int) bool { return len(o) >= n && len(
 // putNDOptionHeader writes type and length of an option that takes all of b.
 func putNDOptionHeader(b []byte, kind uint8) { b[0], b[1] = kind, uint8(len(b)/ndOptionUnit) }
 
-// NDLinkAddrRepr is a source or target link-layer address, of Ethernet.
+// NDLinkAddrRepr is a source or target link-layer address. The option says how long it is in units of 8 octets only, so that
+// Parse yields 6 octets, as an Ethernet has them, or, where the option is longer, 8: an extended address. Who listens on a radio takes
+// the first two of six for a short address, see LinkAddr.OnIEEE802154.
 type NDLinkAddrRepr struct {
 	Target bool // the target's, else the source's
-	Addr   HardwareAddr
+	Addr   LinkAddr
 }
 
 // Parse sets r to what o says.
 func (r *NDLinkAddrRepr) Parse(o NDOption) error {
-	if len(o) != ndLinkAddrLen || o[0] != NDOptionSourceLinkAddr && o[0] != NDOptionTargetLinkAddr {
+	if len(o) == 0 || o[0] != NDOptionSourceLinkAddr && o[0] != NDOptionTargetLinkAddr {
 		return ErrOption
 	}
-	*r = NDLinkAddrRepr{Target: o[0] == NDOptionTargetLinkAddr, Addr: HardwareAddr(o[2:8])}
+	*r = NDLinkAddrRepr{Target: o[0] == NDOptionTargetLinkAddr}
+	switch len(o) {
+	case ndLinkAddrLen:
+		r.Addr = HardwareAddr(o[2:8]).LinkAddr()
+	case ndExtendedAddrLen:
+		r.Addr = ExtendedAddr([8]byte(o[2:10]))
+	default:
+		return ErrOption
+	}
 	return nil
 }
 
 // Len is the number of octets that Emit writes.
-func (r *NDLinkAddrRepr) Len() int { return ndLinkAddrLen }
+func (r *NDLinkAddrRepr) Len() int {
+	// "Length: [...] This is the length of this option (including the type and length fields) in units of 8 octets. The value of this
+	// field is 2 if using EUI-64 addresses, or 1 if using 16-bit short addresses."
+	// https://www.rfc-editor.org/rfc/rfc4944.html#section-8
+	if r.Addr.Len() > HardwareAddrLen {
+		return ndExtendedAddrLen
+	}
+	return ndLinkAddrLen
+}
 
 // Emit writes the option to the front of b. It panics if b is shorter than Len.
 func (r *NDLinkAddrRepr) Emit(b []byte) {
@@ -164,8 +184,10 @@ func (r *NDLinkAddrRepr) Emit(b []byte) {
 	if r.Target {
 		kind = NDOptionTargetLinkAddr
 	}
-	putNDOptionHeader(b[:ndLinkAddrLen], kind)
-	copy(b[2:], r.Addr[:])
+	b = b[:r.Len()]
+	clear(b)
+	putNDOptionHeader(b, kind)
+	r.Addr.AppendTo(b[:ndOptionHeaderLen])
 }
 
 // String prints the option as tcpdump -v would.
@@ -407,6 +429,14 @@ func (o NDOption) String() string {
 		r = new(NDRDNSSRepr)
 	case NDOptionDNSSL:
 		r = new(NDDNSSLRepr)
+	case NDOptionAddressRegistration:
+		r = new(NDAddressRegistrationRepr)
+	case NDOptionContext:
+		r = new(NDContextRepr)
+	case NDOptionBorderRouter:
+		r = new(NDBorderRouterRepr)
+	case NDOptionCapabilities:
+		r = new(NDCapabilitiesRepr)
 	}
 	switch {
 	case r == nil:

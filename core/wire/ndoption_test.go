@@ -28,6 +28,14 @@ func ndOptionRepr(kind uint8) NDOptionRepr {
 		return new(NDRDNSSRepr)
 	case NDOptionDNSSL:
 		return new(NDDNSSLRepr)
+	case NDOptionAddressRegistration:
+		return new(NDAddressRegistrationRepr)
+	case NDOptionContext:
+		return new(NDContextRepr)
+	case NDOptionBorderRouter:
+		return new(NDBorderRouterRepr)
+	case NDOptionCapabilities:
+		return new(NDCapabilitiesRepr)
 	}
 	return nil
 }
@@ -49,7 +57,7 @@ func TestNDOptionsGolden(t *testing.T) {
 		},
 		&NDDNSSLRepr{Lifetime: 10 * time.Minute, Domains: []string{"example.com", "lan"}},
 		&NDMTURepr{MTU: 1400},
-		&NDLinkAddrRepr{Addr: hardwareB},
+		&NDLinkAddrRepr{Addr: hardwareB.LinkAddr()},
 	}
 	for option, ok := options.Next(); ok; option, ok = options.Next() {
 		require.NotEmpty(t, want)
@@ -71,8 +79,10 @@ func TestNDOptionsEmitParse(t *testing.T) {
 		octets string
 		print  string
 	}{
-		{"source link-layer address", &NDLinkAddrRepr{Addr: hardwareA}, "0101 020000000001", "source link-address 02:00:00:00:00:01"},
-		{"target link-layer address", &NDLinkAddrRepr{Target: true, Addr: hardwareA}, "0201 020000000001",
+		{"source link-layer address", &NDLinkAddrRepr{Addr: hardwareA.LinkAddr()}, "0101 020000000001", "source link-address 02:00:00:00:00:01"},
+		{"source extended address", &NDLinkAddrRepr{Addr: ExtendedAddr([8]byte{2, 0, 0, 0, 0, 0, 0, 1})}, "0102 0200000000000001 000000000000",
+			"source link-address 02:00:00:00:00:00:00:01"},
+		{"target link-layer address", &NDLinkAddrRepr{Target: true, Addr: hardwareA.LinkAddr()}, "0201 020000000001",
 			"destination link-address 02:00:00:00:00:01"},
 		{"prefix on the link", &NDPrefixInformationRepr{
 			Prefix: netip.MustParsePrefix("2001:db8::/33"), OnLink: true, ValidLifetime: NDInfiniteLifetime,
@@ -118,7 +128,7 @@ func TestNDOptionsEmitParse(t *testing.T) {
 func TestNDOptionsParseErrors(t *testing.T) {
 	address := "fdaa0000000000000000000000000001"
 	for _, test := range []struct{ name, octets string }{
-		{"link-layer address of 14 octets", "0102 0200000000010000000000000000"},
+		{"link-layer address of 22 octets", "0103 02000000000100000000000000000000000000000000"},
 		{"prefix of 24 octets", "0303 4000 00000000 00000000 00000000 0000000000000000"},
 		{"prefix of 129 bits", "0304 8100 00000000 00000000 00000000" + address},
 		{"prefix preferred longer than valid", "0304 4000 00000001 00000002 00000000" + address},

@@ -548,6 +548,60 @@ func TestAFrameTooLongIsRefused(t *testing.T) {
 	}
 }
 
+// What a radio sends is no IP packet, whatever it looks like: it is damaged, but neither finished nor marked.
+func TestRadioFrames(t *testing.T) {
+	radio := pipe.Config{Medium: dev.IEEE802154, MTU: 1280}
+	for _, tc := range []struct {
+		name      string
+		direction fault.Direction
+		changed   int // octets
+	}{
+		{"untouched", fault.Direction{}, 0},
+		{"delayed by nothing", fault.Direction{Jitter: 1}, 0},
+		{"marked", fault.Direction{Mark: 1}, 0},
+		{"corrupted", fault.Direction{Corrupt: 1}, 1},
+		{"small enough", fault.Direction{MaxSize: 125}, 0},
+		{"looked at", fault.Direction{Script: func(f fault.Frame) fault.Action {
+			if len(f.Data) != 125 || f.IP != nil || f.TCP != nil {
+				return fault.Drop
+			}
+			return fault.Pass
+		}}, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := wrap(t, radio, fault.Config{Out: tc.direction, In: tc.direction})
+			require.Equal(t, dev.Capabilities{Medium: dev.IEEE802154, MTU: 1280}, w.d.Capabilities())
+			// The longest frame there is, which looks like an ECN-capable IPv4 packet with TCP inside and no checksums.
+			frame := make([]byte, 125)
+			copy(frame, "\x45\x02\x00\x7d\x00\x00\x00\x00\x40\x06\x00\x00\x0a\x00\x00\x01\x0a\x00\x00\x02")
+			frame[32] = 5 << 4
+			for _, way := range [][2]dev.Device{{w.d, w.other}, {w.other, w.d}} {
+				p := packet.New(125)
+				copy(p.Append(125), frame)
+				p.Checksum = packet.ChecksumVerified
+				n, err := way[0].Send(epoch, []*packet.Packet{p})
+				require.NoError(t, err)
+				require.Equal(t, 1, n)
+				got := w.frames(way[1], epoch.Add(time.Second))
+				require.Len(t, got, 1)
+				require.Len(t, got[0], len(frame))
+				changed := 0
+				for i := range frame {
+					if got[0][i] != frame[i] {
+						changed++
+					}
+				}
+				require.Equal(t, tc.changed, changed)
+			}
+			p := numbered(0, 126)
+			n, err := w.d.Send(epoch, []*packet.Packet{p})
+			require.Zero(t, n)
+			require.ErrorContains(t, err, "frame of 126 octets is too long: at most 125")
+			p.Release()
+		})
+	}
+}
+
 func TestClosedDevice(t *testing.T) {
 	w := wrap(t, ip, fault.Config{Out: fault.Direction{Delay: time.Second}, In: fault.Direction{Delay: time.Second}})
 	w.send(w.d, epoch, 0, 3, 60)

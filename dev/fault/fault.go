@@ -43,7 +43,8 @@ type Direction struct {
 	Interval time.Duration
 
 	// Drop, Corrupt, Duplicate and Reorder are probabilities from 0 to 1, for each frame by itself: that it is dropped,
-	// has one octet changed, passes twice, and passes ReorderBy later than its turn while others overtake it.
+	// has one octet changed, passes twice, and passes ReorderBy later than its turn while others overtake it. What damage
+	// looks like on the air is Drop: a radio drops what its frame check sequence finds; Corrupt is what that overlooks.
 	Drop, Corrupt, Duplicate, Reorder float64
 
 	// Mark is the probability that an ECN-capable IP packet is marked: congestion experienced (RFC 3168).

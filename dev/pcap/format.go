@@ -83,6 +83,7 @@ const (
 	optionName            = 2 // of an interface, as the next
 	optionDescription     = 3
 	optionHardwareAddr    = 6
+	optionEUIAddr         = 7
 	optionTimeResolution  = 9
 	optionFlags           = 2 // of a packet
 
@@ -116,6 +117,9 @@ func appendInterface(b []byte, link linkType, snapLen int, caps *dev.Capabilitie
 	b = appendOption(b, optionDescription, fmt.Appendf(nil, "%v, MTU %d", caps.Medium, caps.MTU))
 	if caps.HardwareAddr != [6]byte{} {
 		b = appendOption(b, optionHardwareAddr, caps.HardwareAddr[:])
+	}
+	if caps.EUI64 != [8]byte{} {
+		b = appendOption(b, optionEUIAddr, caps.EUI64[:])
 	}
 	b = appendOption(b, optionTimeResolution, []byte{resolutionNanoseconds})
 	b = appendOption(b, optionEnd, nil)

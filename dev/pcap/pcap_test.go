@@ -123,14 +123,15 @@ func TestPCAPNG(t *testing.T) {
 		0000 0000
 		38000000
 
-		01000000 48000000 // interface description block, of 72 octets
+		01000000 54000000 // interface description block, of 84 octets
 		e600 0000         // link type 230: IEEE 802.15.4 without frame check sequence
 		00000000
 		0300 1700 49454545203830322e31352e342c204d54552031323830 00 // IEEE 802.15.4, MTU 1280
 		0600 0600 020000000001 0000 // MAC address
+		0700 0800 0200000000000002 // EUI-64
 		0900 0100 09 000000
 		0000 0000
-		48000000`), out.Bytes())
+		54000000`), out.Bytes())
 	out.Reset()
 
 	send(t, b, epoch, hold("E23"))
@@ -156,12 +157,13 @@ func TestPCAPNG(t *testing.T) {
 		30000000`), out.Bytes())
 }
 
-// addressed is a device with an address of its own.
+// addressed is a device with addresses of its own.
 type addressed struct{ dev.Device }
 
 func (d addressed) Capabilities() dev.Capabilities {
 	caps := d.Device.Capabilities()
 	caps.HardwareAddr = [6]byte{2, 0, 0, 0, 0, 1}
+	caps.EUI64 = [8]byte{2, 0, 0, 0, 0, 0, 0, 2}
 	return caps
 }
 

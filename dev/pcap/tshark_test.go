@@ -223,6 +223,31 @@ func TestTsharkReadsPCAP(t *testing.T) {
 	require.True(t, strings.HasPrefix(rows[1][4], "eth:ethertype:ip:icmp"), rows[1][4])
 }
 
+// What tshark makes of a datagram over 6LoWPAN, sent and received, and that it looks for no frame check sequence.
+func TestTsharkReads6LoWPAN(t *testing.T) {
+	// A data frame between extended addresses, which the wire has backwards, and from them the addresses of IPv6: IPHC with
+	// both elided, then NHC of UDP with its ports inline.
+	radio := "\x41\xcc\x07\xcd\xab" + "\x02\x00\x00\x00\x00\x00\x00\x02" + "\x01\x00\x00\x00\x00\x00\x00\x02" +
+		"\x7e\x33" + "\xf0\x13\x88\x00\x07\xab\x6e" + "hello"
+	for _, format := range []pcap.Format{pcap.PCAPNG, pcap.PCAP} {
+		var capture bytes.Buffer
+		w, err := pcap.NewWriter(&capture, pcap.Config{Format: format})
+		require.NoError(t, err)
+		a, b := pipe.New(pipe.Config{Medium: dev.IEEE802154})
+		d := recorded(t, a, w, pcap.InterfaceConfig{})
+		send(t, d, epoch, hold(radio))
+		send(t, b, epoch, hold(radio))
+		require.Equal(t, 1, drain(t, d, epoch))
+		rows := tshark(t, capture.Bytes(), "!_ws.malformed && !wpan.fcs", "frame.protocols", "wpan.src64", "ipv6.src", "ipv6.dst", "udp.dstport",
+			"udp.checksum.status", "frame.len")
+		require.Len(t, rows, 2)
+		for _, row := range rows {
+			require.Equal(t, []string{"02:00:00:00:00:00:00:01", "fe80::1", "fe80::2", "7", "1", "35"}, row[1:])
+			require.True(t, strings.HasPrefix(row[0], "wpan:6lowpan:"), row[0])
+		}
+	}
+}
+
 func TestTsharkReadsEveryMedium(t *testing.T) {
 	// A data frame of IEEE 802.15.4: frame control, sequence number, PAN, short destination, short source, payload.
 	radio := "\x41\x88\x07\xcd\xab\x02\x00\x01\x00payload"

@@ -64,6 +64,8 @@ func (f *Frame) String() string {
 		text = wire.EthernetFrame(f.Octets).String()
 	case dev.IP:
 		text = wire.FormatIP(f.Octets)
+	case dev.IEEE802154:
+		text = wire.IEEE802154Frame(f.Octets).String()
 	default:
 		text = fmt.Sprintf("%v, length %d", f.Medium, len(f.Octets))
 	}

@@ -14,16 +14,14 @@ import (
 // FuzzFrame has octets from anywhere pass, in both directions and through every offload, and arrive as they were.
 func FuzzFrame(f *testing.F) {
 	for _, octets := range [][]byte{nil, echo(), datagram(7, "x"), segment(10), segment(0)[:30]} {
-		f.Add(octets, false, -1)
-		f.Add(octets, true, wire.IPv4HeaderLen)
+		f.Add(octets, uint8(dev.IP), -1)
+		f.Add(octets, uint8(dev.Ethernet), wire.IPv4HeaderLen)
+		f.Add(octets, uint8(dev.IEEE802154), -1)
 	}
-	f.Fuzz(func(t *testing.T, octets []byte, ethernet bool, transport int) {
-		if len(octets) > 2000 {
+	f.Fuzz(func(t *testing.T, octets []byte, number uint8, transport int) {
+		medium := dev.Medium(number)
+		if medium < dev.Ethernet || medium > dev.IEEE802154 || len(octets) > 2000 || medium == dev.IEEE802154 && len(octets) > 125 {
 			return
-		}
-		medium := dev.IP
-		if ethernet {
-			medium = dev.Ethernet
 		}
 		handler, err := trace.New(loopback.New(loopback.Config{Medium: medium}), trace.Config{
 			Handler: func(f *trace.Frame) error {

@@ -147,7 +147,23 @@ func TestEthernetAndOthers(t *testing.T) {
 		{"nothing", dev.IP, nil, "IP [|ip]"},
 		{"half of an IP packet", dev.IP, datagram(9, "abc")[:24],
 			"IP truncated-ip - 7 bytes missing! 192.0.2.1 > 192.0.2.2: [|udp]"},
-		{"a radio frame", dev.IEEE802154, []byte{1, 2, 3}, "IEEE 802.15.4, length 3"},
+		{"a radio frame", dev.IEEE802154, []byte{1, 2, 3}, "IEEE 802.15.4 Data, seq 3, length 0"},
+		{"6LoWPAN, and in it a registration", dev.IEEE802154, radioFrame(wire.ExtendedAddr([8]byte{0: 2, 7: 1}), netip.MustParseAddr("fe80::1"),
+			&wire.NDMessageWithOptions{
+				Message: &wire.NDNeighborSolicitationRepr{Target: netip.MustParseAddr("fe80::1")},
+				Options: wire.NDOptions(nil).Append(&wire.NDAddressRegistrationRepr{
+					Lifetime: time.Hour, Owner: wire.EUI64ROVR([8]byte{0: 2, 7: 2}),
+				}),
+			}), "IEEE 802.15.4 Data, seq 7, pan 0x0023, 02:00:00:00:00:00:00:02 > 02:00:00:00:00:00:00:01, 6LoWPAN IPHC TF 11 HLIM 255 SAM 11 DAM 11: " +
+			"IP6 fe80::2 > fe80::1: ICMP6, neighbor solicitation, who has fe80::1, " +
+			"address registration 02:00:00:00:00:00:00:02, lifetime 60m, success, length 40"},
+		{"6LoWPAN, and in it RPL", dev.IEEE802154, radioFrame(wire.BroadcastShortAddr, netip.MustParseAddr("ff02::1a"),
+			&wire.RPLDIORepr{Version: 240, Rank: 256, Mode: wire.RPLStoring, DODAG: netip.MustParseAddr("2001:db8::1"),
+				Options: wire.RPLOptions(nil).Append(&wire.RPLDODAGConfigurationRepr{MinHopRankIncrease: 256})}),
+			"IEEE 802.15.4 Data, seq 7, pan 0x0023, 02:00:00:00:00:00:00:02 > 0xffff, 6LoWPAN IPHC TF 11 HLIM 255 SAM 11 M DAM 11: " +
+				"IP6 fe80::2 > ff02::1a: ICMP6, RPL, " +
+				"DODAG information object [dodagid:2001:db8::1,seq:240,instance:0,rank:256,dtsn:0,mop:storing,prf:0], config pcs 0, imin 0, " +
+				"doublings 0, k 0, max-rank-inc 0, min-hop-rank-inc 256, ocp 0, lifetime 0 x 0s, length 44"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -158,6 +174,25 @@ func TestEthernetAndOthers(t *testing.T) {
 			require.Equal(t, []string{"2026-01-01T00:00:00Z out " + tt.want}, lines(&out))
 		})
 	}
+}
+
+// radioFrame is a frame from 02:00:00:00:00:00:00:02 with an ICMPv6 message.
+func radioFrame(to wire.LinkAddr, dst netip.Addr, message interface {
+	Len() int
+	Emit(b []byte, src, dst netip.Addr)
+}) []byte {
+	from, src := wire.ExtendedAddr([8]byte{0: 2, 7: 2}), netip.MustParseAddr("fe80::2")
+	header := wire.IPv6Repr{Src: src, Dst: dst, NextHeader: 58, HopLimit: 255, PayloadLen: message.Len()}
+	packet := make([]byte, header.Len()+message.Len())
+	header.Emit(packet)
+	message.Emit(packet[header.Len():], src, dst)
+	mac := wire.IEEE802154Repr{
+		Type: wire.IEEE802154Data, Version: wire.IEEE802154Version2006, Seq: 7, PANCompression: true, DstPAN: 0x23, SrcPAN: 0x23, Dst: to, Src: from,
+	}
+	frame := make([]byte, mac.Len(), 125)
+	mac.Emit(frame)
+	n, consumed := wire.CompressIPv6(frame[mac.Len():cap(frame)], packet, len(packet), wire.LowpanLink{Src: from, Dst: to})
+	return append(frame[:mac.Len()+n], packet[consumed:]...)
 }
 
 // offloading are the capabilities of a pipe whose ends leave everything to each other.

@@ -22,16 +22,12 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 
 	"github.com/smolnet/smolnet/core"
 	"github.com/smolnet/smolnet/core/wire"
 	"github.com/smolnet/smolnet/dev"
-	"github.com/smolnet/smolnet/dev/fault"
-	"github.com/smolnet/smolnet/dev/pcap"
 	"github.com/smolnet/smolnet/dev/tap"
-	"github.com/smolnet/smolnet/dev/trace"
 	"github.com/smolnet/smolnet/dev/tun"
 	"github.com/smolnet/smolnet/smolnet"
 )
@@ -58,11 +54,8 @@ type Flags struct {
 	Gateways  []netip.Addr
 
 	hardware wire.HardwareAddr
-	pcap     string
-	trace    bool
-	seed     uint64
-	fault    fault.Direction
 	kinds    string // that -device may be
+	wrapping
 }
 
 // Register defines the flags. others are what -device may be besides tap:NAME and tun:NAME, the first of them the default.
@@ -70,11 +63,7 @@ func Register(fs *flag.FlagSet, others ...string) *Flags {
 	f := new(Flags)
 	f.kinds = strings.Join(append(append([]string(nil), others...), "tap:NAME"), ", ") + " and tun:NAME"
 	fs.StringVar(&f.Name, "device", others[0], "how to reach the network: a `device` of "+f.kinds)
-	fs.Func("addr", "an `address` of the interface's own with its prefix, as 192.168.69.1/24; may be repeated", func(s string) error {
-		p, err := netip.ParsePrefix(s)
-		f.Addresses = append(f.Addresses, p)
-		return err
-	})
+	registerAddresses(fs, &f.Addresses)
 	fs.Func("gateway", "the `address` of a router to everywhere else; may be repeated", func(s string) error {
 		a, err := netip.ParseAddr(s)
 		f.Gateways = append(f.Gateways, a)
@@ -88,25 +77,17 @@ func Register(fs *flag.FlagSet, others ...string) *Flags {
 		copy(f.hardware[:], hardware)
 		return err
 	})
-	fs.StringVar(&f.pcap, "pcap", "", "record what passes in this `file`, for Wireshark")
-	fs.BoolVar(&f.trace, "trace", false, "print what passes")
-	fs.Uint64Var(&f.seed, "seed", 0, "the `number` that faults follow from")
-	d := &f.fault
-	fs.DurationVar(&d.Delay, "delay", 0, "every frame takes this `long`")
-	fs.DurationVar(&d.Jitter, "jitter", 0, "and up to this much `longer`")
-	fs.IntVar(&d.Rate, "rate", 0, "drop all but so `many` frames in each 50 ms")
-	fs.IntVar(&d.Bandwidth, "bandwidth", 0, "so many `octets` pass in a second")
-	fs.IntVar(&d.MaxSize, "size-limit", 0, "drop packets of more `octets`")
-	for _, chance := range []struct {
-		name, what string
-		value      *float64
-	}{
-		{"drop", "is lost", &d.Drop}, {"corrupt", "has an octet changed", &d.Corrupt},
-		{"duplicate", "comes twice", &d.Duplicate}, {"reorder", "comes late", &d.Reorder},
-	} {
-		fs.Float64Var(chance.value, chance.name+"-chance", 0, "the `probability` that a frame "+chance.what+", either way")
-	}
+	f.wrapping.register(fs)
 	return f
+}
+
+// registerAddresses defines -addr.
+func registerAddresses(fs *flag.FlagSet, addresses *[]netip.Prefix) {
+	fs.Func("addr", "an `address` of the interface's own with its prefix, as 192.168.69.1/24; may be repeated", func(s string) error {
+		p, err := netip.ParsePrefix(s)
+		*addresses = append(*addresses, p)
+		return err
+	})
 }
 
 // Open opens the tap or tun that -device names, and wraps it: see Wrap. If it names neither, the error says what it may be.
@@ -130,63 +111,7 @@ func (f *Flags) Open(out io.Writer) (dev.Device, error) {
 // Wrap has what passes through a device recorded and injured, as the flags say, and printed to out. It takes the device, and closes
 // it if it fails.
 func (f *Flags) Wrap(device dev.Device, out io.Writer) (dev.Device, error) {
-	fail := func(err error) (dev.Device, error) { return nil, errors.Join(err, device.Close()) }
-	if f.injures() {
-		faulty, err := fault.New(device, fault.Config{Seed: f.seed, Out: f.fault, In: f.fault})
-		if err != nil {
-			return fail(err)
-		}
-		device = faulty
-	}
-	if f.pcap != "" {
-		recorded, err := f.record(device)
-		if err != nil {
-			return fail(err)
-		}
-		device = recorded
-	}
-	if f.trace {
-		traced, err := trace.New(device, trace.Config{Writer: out})
-		if err != nil {
-			return fail(err)
-		}
-		device = traced
-	}
-	return device, nil
-}
-
-// injures reports whether any flag has something become of frames. (A Direction cannot be compared: it may have a script.)
-func (f *Flags) injures() bool {
-	d := &f.fault
-	return d.Delay != 0 || d.Jitter != 0 || d.Rate != 0 || d.Bandwidth != 0 || d.MaxSize != 0 ||
-		d.Drop != 0 || d.Corrupt != 0 || d.Duplicate != 0 || d.Reorder != 0
-}
-
-// record has what passes through a device written to the file of -pcap, which is closed with the device.
-func (f *Flags) record(device dev.Device) (dev.Device, error) {
-	file, err := os.Create(f.pcap)
-	if err != nil {
-		return nil, err
-	}
-	w, err := pcap.NewWriter(file, pcap.Config{})
-	if err == nil {
-		var recorded *pcap.Device
-		if recorded, err = pcap.New(device, w, pcap.InterfaceConfig{Name: f.Name}); err == nil {
-			return &recording{recorded, w, file}, nil
-		}
-	}
-	return nil, errors.Join(err, file.Close())
-}
-
-// recording is a device whose record is complete when it is closed.
-type recording struct {
-	*pcap.Device
-	writer *pcap.Writer
-	file   *os.File
-}
-
-func (r *recording) Close() error {
-	return errors.Join(r.Device.Close(), r.writer.Err(), r.file.Close())
+	return f.wrap(f.Name, device, out)
 }
 
 // Interface describes an interface with the device, and with the gateways and hardware address of the flags. Its addresses are those of

@@ -134,7 +134,7 @@ func (r *router) answer() error {
 func (r *router) send(to netip.Addr, lifetime time.Duration) error {
 	message := wire.NDRouterAdvertisementRepr{HopLimit: 64, RouterLifetime: lifetime}
 	for _, option := range []wire.NDOptionRepr{
-		&wire.NDLinkAddrRepr{Addr: r.link.HardwareAddr()},
+		&wire.NDLinkAddrRepr{Addr: r.link.HardwareAddr().LinkAddr()},
 		&wire.NDPrefixInformationRepr{
 			Prefix: r.prefix.Masked(), OnLink: true, Autonomous: true, ValidLifetime: lifetime, PreferredLifetime: lifetime * 2 / 3,
 		},

@@ -1,0 +1,5 @@
+//go:build !race && !packetdebug
+
+package ieee802154
+
+const countsAllocations = true

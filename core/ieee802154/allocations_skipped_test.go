@@ -1,0 +1,7 @@
+//go:build race || packetdebug
+
+package ieee802154
+
+// countsAllocations: under the race detector sync.Pool drops what it is given at random, and a debug build keeps a
+// trace of every packet.
+const countsAllocations = false

@@ -1,0 +1,5 @@
+//go:build !race && !packetdebug
+
+package lowpan
+
+const countsAllocations = true

@@ -1,0 +1,5 @@
+//go:build !race
+
+package rpl
+
+const countsAllocations = true

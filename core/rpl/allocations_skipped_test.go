@@ -1,0 +1,6 @@
+//go:build race
+
+package rpl
+
+// countsAllocations: the race detector allocates too.
+const countsAllocations = false

@@ -1,0 +1,5 @@
+//go:build race || packetdebug
+
+package radio_test
+
+const checked = true

@@ -1,0 +1,5 @@
+//go:build race || packetdebug
+
+package rawsock_test
+
+const checked = true

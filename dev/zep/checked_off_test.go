@@ -1,0 +1,5 @@
+//go:build !race && !packetdebug
+
+package zep_test
+
+const checked = false
