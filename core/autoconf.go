@@ -53,7 +53,7 @@ func (l *Interface) newAutoconf(config *InterfaceConfig) error {
 func (l *Interface) linkLocal() netip.Prefix {
 	switch a := l.autoconf; {
 	case a == nil:
-		return netip.PrefixFrom(linkLocalOf(l.linkAddr), linkLocalPrefix.Bits())
+		return netip.PrefixFrom(l.linkAddr.LinkLocal(), linkLocalPrefix.Bits())
 	case a.secret != nil:
 		return slaac.Stable(linkLocalPrefix, l.name, a.duplicates, a.secret).With(linkLocalPrefix)
 	default:

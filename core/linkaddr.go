@@ -4,7 +4,6 @@ import (
 	"net/netip"
 
 	"github.com/smolnet/smolnet/core/neighbour"
-	"github.com/smolnet/smolnet/core/slaac"
 	"github.com/smolnet/smolnet/core/wire"
 	"github.com/smolnet/smolnet/dev"
 )
@@ -48,11 +47,6 @@ func (l *Interface) neighbour(now int64, addr netip.Addr) *neighbour.Entry {
 		}
 	}
 	return e
-}
-
-// linkLocalOf is the link-local address that follows from a link-layer address.
-func linkLocalOf(hw wire.LinkAddr) netip.Addr {
-	return slaac.Identifier(hw.InterfaceID()).With(linkLocalPrefix).Addr()
 }
 
 // derived is the link-layer address that follows from a neighbour's IP address; zero: none does.

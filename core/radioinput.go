@@ -104,7 +104,7 @@ func (r *radio) knows(src wire.LinkAddr) bool {
 	if r.authentic {
 		return true
 	}
-	e := r.neighbours.Lookup(linkLocalOf(src))
+	e := r.neighbours.Lookup(src.LinkLocal())
 	return e != nil && e.State() >= neighbour.Reachable
 }
 

@@ -112,7 +112,7 @@ func (n *rplNode) located(now int64, src netip.Addr) {
 // RFC 6550 leaves it to others to find out that a neighbour cannot be reached, the link layer among them.
 // https://www.rfc-editor.org/rfc/rfc6550.html#section-1.1
 func (n *rplNode) arrived(now int64, nextHop netip.Addr, at wire.LinkAddr) {
-	for _, addr := range [...]netip.Addr{nextHop, linkLocalOf(at)} {
+	for _, addr := range [...]netip.Addr{nextHop, at.LinkLocal()} {
 		if e := n.neighbours.Lookup(addr); e != nil {
 			if hw, ok := e.LinkAddr(); ok && hw == at {
 				e.Confirm(now)

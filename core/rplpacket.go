@@ -22,7 +22,7 @@ func (n *rplNode) readOption(now int64, p *packet.Packet, option wire.IPv6Option
 	if info.Parse(option) != nil {
 		return false
 	}
-	from := linkLocalOf(n.radio.from)
+	from := n.radio.from.LinkLocal()
 	if n.CheckOption(now, from, p.IP.Dst, &info) != rpl.None {
 		return false
 	}

@@ -73,7 +73,7 @@ func (h *Host) requested(a *Answer, option *wire.NDAddressRegistrationRepr) *bin
 			// An error goes to the link-local address that follows from the EUI-64.
 			// https://www.rfc-editor.org/rfc/rfc6775.html#section-6.5.2
 			to := a.Destination == b.address.addr ||
-				option.Status != wire.RegistrationSuccess && a.Destination == eui64LinkLocal(h.cfg.EUI64)
+				option.Status != wire.RegistrationSuccess && a.Destination == wire.ExtendedAddr(h.cfg.EUI64).LinkLocal()
 			if a.Target == r.addr && to {
 				return b
 			}

@@ -280,7 +280,7 @@ func (h *Host) AddAddress(now int64, addr netip.Addr) (tentative bool, err error
 		return false, fmt.Errorf("%w: more than %d addresses", ErrInvalid, h.cfg.Addresses)
 	}
 	a := &address{
-		addr: addr, own: addr == eui64LinkLocal(h.cfg.EUI64), tid: firstTID, renewAt: timer.Never,
+		addr: addr, own: addr == wire.ExtendedAddr(h.cfg.EUI64).LinkLocal(), tid: firstTID, renewAt: timer.Never,
 	}
 	for _, r := range h.routers {
 		a.bindings = append(a.bindings, &binding{address: a, router: r})

@@ -56,7 +56,7 @@ func newNetwork(t *testing.T, loss float64, change ...func(*RouterConfig)) *netw
 // join adds a host, which makes itself an address with the interface identifier of who as soon as it has heard the router.
 func (n *network) join(number, who byte, mode Mode) *node {
 	eui64 := [8]byte{2, 0, 0, 0, 0, 0, 1, number}
-	h := &node{network: n, linkAddr: wire.ExtendedAddr(eui64), linkLocal: eui64LinkLocal(eui64)}
+	h := &node{network: n, linkAddr: wire.ExtendedAddr(eui64), linkLocal: wire.ExtendedAddr(eui64).LinkLocal()}
 	global := prefix.Addr().As16()
 	id := wire.ExtendedAddr([8]byte{2, 0, 0, 0, 0, 0, 1, who}).InterfaceID()
 	copy(global[8:], id[:])

@@ -14,8 +14,6 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
-
-	"github.com/smolnet/smolnet/core/wire"
 )
 
 // ErrInvalid is what every error about a configuration wraps.
@@ -100,12 +98,4 @@ func bounded(name string, value *time.Duration, standard, least, most time.Durat
 // unicast reports whether addr can be that of an interface.
 func unicast(addr netip.Addr) bool {
 	return addr.Is6() && !addr.Is4In6() && !addr.IsUnspecified() && !addr.IsLoopback() && !addr.IsMulticast()
-}
-
-// eui64LinkLocal is the link-local address that follows from an EUI-64.
-func eui64LinkLocal(eui64 [8]byte) netip.Addr {
-	id := wire.ExtendedAddr(eui64).InterfaceID()
-	addr := [16]byte{0: 0xfe, 1: 0x80}
-	copy(addr[8:], id[:])
-	return netip.AddrFrom16(addr)
 }

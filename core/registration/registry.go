@@ -162,7 +162,7 @@ func (r *Router) Requested(now int64, s Solicitation) (cause Cause, replied bool
 		// EUI-64 field of the ARO as per [RFC4944]."
 		// https://www.rfc-editor.org/rfc/rfc6775.html#section-6.5.2
 		if eui64, ok := option.Owner.EUI64(); ok {
-			reply.To, reply.LinkAddr = eui64LinkLocal(eui64), wire.ExtendedAddr(eui64)
+			reply.To, reply.LinkAddr = wire.ExtendedAddr(eui64).LinkLocal(), wire.ExtendedAddr(eui64)
 		}
 	}
 	r.counters.Sent++

@@ -175,23 +175,23 @@ func ieee802154PANs(version uint8, compressed bool, dst, src int) (hasDst, hasSr
 }
 
 // linkAddrFromAir is the address of b's 0, 2 or 8 octets, the last of which comes first on the air.
-func linkAddrFromAir(b []byte) (a LinkAddr) {
-	switch a.len = uint8(len(b)); a.len {
+func linkAddrFromAir(b []byte) LinkAddr {
+	switch len(b) {
 	case ShortAddrLen:
-		a.octets[0], a.octets[1] = b[1], b[0]
+		return ShortAddr(binary.LittleEndian.Uint16(b))
 	case ExtendedAddrLen:
-		binary.BigEndian.PutUint64(a.octets[:], binary.LittleEndian.Uint64(b))
+		return LinkAddr{binary.LittleEndian.Uint64(b), ExtendedAddrLen}
 	}
-	return a
+	return LinkAddr{}
 }
 
 // putLinkAddrOnAir writes a, of 0, 2 or 8 octets, to b and returns how many they are.
 func putLinkAddrOnAir(b []byte, a LinkAddr) int {
 	switch a.len {
 	case ShortAddrLen:
-		b[0], b[1] = a.octets[1], a.octets[0]
+		binary.LittleEndian.PutUint16(b, uint16(a.octets>>48))
 	case ExtendedAddrLen:
-		binary.LittleEndian.PutUint64(b, binary.BigEndian.Uint64(a.octets[:]))
+		binary.LittleEndian.PutUint64(b, a.octets)
 	}
 	return int(a.len)
 }

@@ -38,6 +38,9 @@ func TestLinkAddr(t *testing.T) {
 			require.Equal(t, tt.id, tt.addr.InterfaceID())
 			require.Equal(t, tt.text, tt.addr.String())
 			require.Equal(t, tt.addr, wire.LinkAddrFrom(tt.addr.AppendTo(nil)))
+			linkLocal := tt.addr.LinkLocal().As16()
+			require.True(t, tt.addr.LinkLocal().IsLinkLocalUnicast())
+			require.Equal(t, tt.id[:], linkLocal[8:])
 		})
 	}
 }

@@ -77,8 +77,7 @@ func (m *LowpanMeshHeader) Emit(b []byte) {
 	if m.HopsLeft >= lowpanMeshDeep {
 		rest[0], rest = m.HopsLeft, rest[1:]
 	}
-	n := copy(rest, m.Origin.octets[:m.Origin.len])
-	copy(rest[n:], m.Dest.octets[:m.Dest.len])
+	m.Dest.AppendTo(m.Origin.AppendTo(rest[:0]))
 }
 
 // String prints the header: "MESH 0x0001 > 02:…:01, hops left 14".
