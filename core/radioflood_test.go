@@ -61,8 +61,8 @@ func (f flooder) said(ip func(from netip.Addr, eui [8]byte) []byte) []byte {
 	copy(from[8:], id[:])
 	packet := ip(netip.AddrFrom16(from), eui)
 	payload := compress(packet, wire.LowpanLink{Src: wire.ExtendedAddr(eui), Dst: nodeB})
-	if len(payload) > maxFrame-radioHeader {
-		payload = payload[:maxFrame-radioHeader] // which is malformed
+	if len(payload) > wire.IEEE802154MaxFrameLen-radioHeader {
+		payload = payload[:wire.IEEE802154MaxFrameLen-radioHeader] // which is malformed
 	}
 	return f.from(eui, payload)
 }
@@ -154,7 +154,7 @@ func TestRadioFloods(t *testing.T) {
 		frame   func(f flooder) []byte
 		answers int // the most frames that may leave because of it, but for acknowledgments
 	}{
-		{"of octets", nil, func(f flooder) []byte { return f.octets(f.IntN(maxFrame + 1)) }, 0},
+		{"of octets", nil, func(f flooder) []byte { return f.octets(f.IntN(wire.IEEE802154MaxFrameLen + 1)) }, 0},
 		{"of frames cut short", nil, func(f flooder) []byte {
 			frame := f.said(func(from netip.Addr, _ [8]byte) []byte { return udpTo(from, linkB, 1000, 9, "hello") })
 			return frame[:f.IntN(len(frame))]

@@ -157,7 +157,7 @@ func (r *fuzzedRadio) give(b []byte) {
 func (r *fuzzedRadio) collect() {
 	for _, b := range r.send() {
 		var h wire.IEEE802154Repr
-		if err := h.Parse(wire.IEEE802154Frame(b)); err != nil || len(b) > maxFrame {
+		if err := h.Parse(wire.IEEE802154Frame(b)); err != nil || len(b) > wire.IEEE802154MaxFrameLen {
 			r.t.Fatalf("a bad frame leaves, %v: %x", err, b)
 		}
 		if h.Type == wire.IEEE802154Ack {

@@ -90,7 +90,7 @@ func (r *radio) inputMesh(p *packet.Packet, link *wire.LowpanLink) bool {
 	case link.Src.IsZero() || link.Src.IsMulticast():
 		r.drop(DropFrameSource, p)
 		return false
-	case link.Dst != r.node.Extended && link.Dst != r.node.Short && !link.Dst.IsMulticast() || link.Dst.IsZero():
+	case !r.node.Is(link.Dst) && !link.Dst.IsMulticast():
 		r.drop(DropOtherHost, p)
 		return false
 	}

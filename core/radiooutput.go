@@ -42,9 +42,6 @@ func prependRadio(p *packet.Packet, dst wire.LinkAddr) {
 	dst.AppendTo(b[1:1])
 }
 
-// maxFrame is the most octets that a frame has without its check sequence: 127 less 2, by IEEE Std 802.15.4.
-const maxFrame = 125
-
 // pending reports whether a frame may leave now, if there are packets to make frames of.
 func (r *radio) pending() bool {
 	s := &r.sending
@@ -171,7 +168,7 @@ func (r *radio) asksForAck(dst wire.LinkAddr) bool {
 
 // room is how many octets a frame with such a header has for 6LoWPAN.
 func (r *radio) room(h *wire.IEEE802154Repr) int {
-	room := maxFrame - h.Len()
+	room := wire.IEEE802154MaxFrameLen - h.Len()
 	if r.security != nil {
 		room -= r.security.Overhead()
 	}

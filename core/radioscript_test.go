@@ -113,7 +113,7 @@ func (s *radioScript) fragments(ip []byte) (frames [][]byte) {
 	require.True(s.t, ok)
 	for cut.More() {
 		h := s.header()
-		fragment := cut.Next(p, maxFrame-h.Len())
+		fragment := cut.Next(p, wire.IEEE802154MaxFrameLen-h.Len())
 		h.FramePending = cut.More()
 		frames = append(frames, radioFrame(h, octets(fragment)))
 	}
@@ -133,7 +133,7 @@ func (s *radioScript) hear(ip []byte) {
 
 // frames are those in which A sends us a packet.
 func (s *radioScript) frames(ip []byte) [][]byte {
-	if whole := s.compressed(ip); len(whole) <= maxFrame-radioHeader {
+	if whole := s.compressed(ip); len(whole) <= wire.IEEE802154MaxFrameLen-radioHeader {
 		return [][]byte{s.frame(whole)}
 	}
 	return s.fragments(ip)
@@ -192,7 +192,7 @@ func (s *radioScript) wantIdle(why string) {
 // print is a frame that has left, in short.
 func (s *radioScript) print(b []byte) string {
 	s.t.Helper()
-	require.LessOrEqual(s.t, len(b), maxFrame)
+	require.LessOrEqual(s.t, len(b), wire.IEEE802154MaxFrameLen)
 	var h wire.IEEE802154Repr
 	require.NoError(s.t, h.Parse(wire.IEEE802154Frame(b)))
 	if h.Type == wire.IEEE802154Ack {

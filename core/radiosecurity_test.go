@@ -59,7 +59,7 @@ func TestRadioSecurity(t *testing.T) {
 				fragments := b.send()
 				secured += 1 + len(fragments)
 				for _, fragment := range fragments {
-					require.LessOrEqual(t, len(fragment), maxFrame)
+					require.LessOrEqual(t, len(fragment), wire.IEEE802154MaxFrameLen)
 					a.recv(fragment)
 				}
 				p, _, ok := ea.Receive()

@@ -98,7 +98,7 @@ func FuzzRPL(f *testing.F) {
 			switch {
 			case control&0x2000 != 0:
 				r.stack.Input(r.now, uplink, []*packet.Packet{packetOf(p)})
-			case len(p) < maxFrame-radioHeader:
+			case len(p) < wire.IEEE802154MaxFrameLen-radioHeader:
 				r.give(from.frame(append([]byte{0x41}, p...)))
 			case p[0]>>4 == 6:
 				for _, frame := range from.fragments(p) {

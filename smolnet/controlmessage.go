@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"sync/atomic"
 
+	"github.com/smolnet/smolnet/core/ip"
 	"github.com/smolnet/smolnet/internal/neterr"
 )
 
@@ -21,6 +23,19 @@ const (
 
 	controlAll = ControlHopLimit | ControlTrafficClass | ControlPacketInfo
 )
+
+// set switches the flags on or off in those of a socket. The error is ip.ErrInvalid for unknown ones.
+func (f ControlFlags) set(flags *atomic.Uint32, on bool) error {
+	switch {
+	case f&^controlAll != 0:
+		return ip.ErrInvalid
+	case on:
+		flags.Or(uint32(f))
+	default:
+		flags.And(^uint32(f))
+	}
+	return nil
+}
 
 // ControlMessage is what the IP header of a datagram says besides what every Read and Write deals in: of one that ReadMsgUDP has
 // read, out of whose oob Parse takes it, or of one that WriteMsgUDP is to send, for which Marshal makes oob.

@@ -193,17 +193,7 @@ func (c *rawSocket) setOctet(n int, set func(*raw.Endpoint, uint8)) error {
 }
 
 func (c *rawSocket) setControl(flags ControlFlags, on bool) error {
-	return c.setEndpoint(func(*raw.Endpoint) error {
-		switch {
-		case flags&^controlAll != 0:
-			return ip.ErrInvalid
-		case on:
-			c.control.Or(uint32(flags))
-		default:
-			c.control.And(^uint32(flags))
-		}
-		return nil
-	})
+	return c.setEndpoint(func(*raw.Endpoint) error { return flags.set(&c.control, on) })
 }
 
 func (c *rawSocket) setEndpoint(set func(*raw.Endpoint) error) error {

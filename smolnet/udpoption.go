@@ -95,17 +95,7 @@ func (c *UDPConn) SetBroadcast(allowed bool) error {
 // datagram is read, not when it arrives. Package net has no such method; golang.org/x/net has. For unknown flags the error, a
 // *net.OpError, is syscall.EINVAL.
 func (c *UDPConn) SetControlMessage(flags ControlFlags, on bool) error {
-	return c.setEndpoint(func(*udp.Endpoint) error {
-		switch {
-		case flags&^controlAll != 0:
-			return ip.ErrInvalid
-		case on:
-			c.control.Or(uint32(flags))
-		default:
-			c.control.And(^uint32(flags))
-		}
-		return nil
-	})
+	return c.setEndpoint(func(*udp.Endpoint) error { return flags.set(&c.control, on) })
 }
 
 func (c *UDPConn) setEndpoint(set func(*udp.Endpoint) error) error {

@@ -33,11 +33,11 @@ func (n *Node) Accepts(h *wire.IEEE802154Repr) bool {
 	if h.HasDstPAN() && h.DstPAN != n.PAN && h.DstPAN != wire.BroadcastPAN {
 		return false
 	}
-	return n.is(h.Dst) || h.Dst.IsMulticast()
+	return n.Is(h.Dst) || h.Dst.IsMulticast()
 }
 
-// is reports whether addr is one of the node's addresses.
-func (n *Node) is(addr wire.LinkAddr) bool {
+// Is reports whether addr is one of the node's addresses.
+func (n *Node) Is(addr wire.LinkAddr) bool {
 	return !addr.IsZero() && (addr == n.Extended || addr == n.Short)
 }
 

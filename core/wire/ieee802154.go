@@ -38,6 +38,10 @@ const (
 // BroadcastPAN is the PAN identifier that stands for all of them.
 const BroadcastPAN = 0xffff
 
+// IEEE802154MaxFrameLen is the length, in octets, of the longest frame without its frame check sequence: "aMaxPHYPacketSize [...] 127"
+// less two, IEEE Std 802.15.4-2020, table 11-1.
+const IEEE802154MaxFrameLen = 127 - IEEE802154FCSLen
+
 // ParseIEEE802154 takes b for a frame. The errors are ErrTruncated if b ends before its header or its message integrity code
 // does; ErrVersion for a frame version, or for a type of frame, whose header is not one of those known here; ErrMalformed for
 // an addressing mode that is reserved, behind which nothing can be found, and for information elements that are none of the

@@ -11,14 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/smolnet/smolnet/core/packet"
+	"github.com/smolnet/smolnet/core/wire"
 )
 
-// maxFrame is the longest frame, in octets, with its frame check sequence of fcsLen: "aMaxPHYPacketSize [...] 127", IEEE Std
-// 802.15.4-2020, table 11-1.
-const (
-	maxFrame = 127
-	fcsLen   = 2
-)
+// maxFrame is the longest frame, in octets, with its frame check sequence.
+const maxFrame = wire.IEEE802154MaxFrameLen + wire.IEEE802154FCSLen
 
 // whileDown is how often WaitReceive looks for an interface that is down. The socket says that it went down, but not that it
 // was deleted then.
@@ -217,13 +214,14 @@ func (d *Device) take(n int) *packet.Packet {
 			d.tooLong.Add(1)
 			return nil
 		}
-		if n < fcsLen || fcs(r.room[:n]) != 0 {
+		frame, err := wire.TrimIEEE802154FCS(r.room[:n])
+		if err != nil {
 			d.badFCS.Add(1)
 			return nil
 		}
-		n -= fcsLen
+		n = len(frame)
 	}
-	if n > maxFrame-fcsLen {
+	if n > wire.IEEE802154MaxFrameLen {
 		d.tooLong.Add(1)
 		return nil
 	}
@@ -231,23 +229,6 @@ func (d *Device) take(n int) *packet.Packet {
 	r.next, r.room = nil, nil
 	p.Truncate(n)
 	return p
-}
-
-// fcs computes the frame check sequence of IEEE 802.15.4: the polynomial x¹⁶ + x¹² + x⁵ + 1, least significant bit first. Over a
-// frame and its frame check sequence it is zero.
-func fcs(frame []byte) (sum uint16) {
-	const polynomial = 0x8408
-	for _, octet := range frame {
-		sum ^= uint16(octet)
-		for range 8 {
-			low := sum & 1
-			sum >>= 1
-			if low != 0 {
-				sum ^= polynomial
-			}
-		}
-	}
-	return sum
 }
 
 // release gives the buffers back, for good.

@@ -1,5 +1,7 @@
 package serial
 
+import "github.com/smolnet/smolnet/core/wire"
+
 // The octets with a meaning of their own.
 //
 // https://www.rfc-editor.org/rfc/rfc1662.html#section-4.2
@@ -11,11 +13,10 @@ const (
 	inverted = 0x20 // the bit of an escaped octet
 )
 
-// Lengths of a MAC frame in octets, without a check sequence. The longest is "aMaxPHYPacketSize [...] 127" less two, IEEE Std
-// 802.15.4-2020, table 11-1; the shortest is a frame control alone.
+// Lengths of a MAC frame in octets, without a check sequence. The shortest is a frame control alone.
 const (
 	minFrame = 2
-	maxFrame = 125
+	maxFrame = wire.IEEE802154MaxFrameLen
 )
 
 // maxFramed is the longest frame on the line, in octets: all of it escaped, between flags.

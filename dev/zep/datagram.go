@@ -55,8 +55,7 @@ const (
 
 	bestQuality = 255
 
-	// "aMaxPHYPacketSize [...] 127", IEEE Std 802.15.4-2020, table 11-1.
-	maxFrame    = 127
+	maxFrame    = wire.IEEE802154MaxFrameLen + wire.IEEE802154FCSLen
 	maxDatagram = headerLen + maxFrame
 )
 
